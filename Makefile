@@ -1,0 +1,73 @@
+# The one door: every way of building, running and checking skfleet is a target here.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.run-installed
+DEV_STAMP := $(VENV)/.dev-installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "skfleet needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): $(BIN)/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: install
+install: $(RUN_STAMP) ## Make .venv with the locked requirements and skfleet
+
+.PHONY: demo
+demo: install ## Score 336,776 real flights on a local fleet
+	@$(BIN)/skfleet demo
+
+.PHONY: test
+test: $(DEV_STAMP) ## Run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: check-all
+check-all: lint $(DEV_STAMP) ## Everything, the slow suites too
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(DEV_STAMP) ## Style, types and import walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(DEV_STAMP) ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(DEV_STAMP) ## Write the parts of the documentation that follow from the code
+	$(BIN)/python docs/generate.py
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## Run the benchmarks
+	$(BIN)/python benchmarks/memory_of_a_scorer.py
+
+.PHONY: lock
+lock: $(BIN)/python ## Pin the requirements again, with hashes and no index address
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra local --extra demo pyproject.toml requirements/build.in -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --group dev -c requirements/run.txt -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what the targets made (the local stack's state stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

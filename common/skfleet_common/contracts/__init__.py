@@ -1,0 +1,1 @@
+"""What every part of a fleet must agree on: pure values, no input or output."""

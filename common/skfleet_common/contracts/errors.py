@@ -1,0 +1,81 @@
+"""The error tree.
+
+Every error a person can cause is a :class:`SkfleetError`: its message is one sentence
+that says what was wrong and what to do, and its ``exit_code`` is the command's.
+The docstring of each class says who acts on it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SkfleetError(Exception):
+    """Something that a person can mend; the message says how."""
+
+    exit_code: ClassVar[int] = 1
+    #: Whether the same attempt may succeed later with nobody doing anything.
+    retryable: ClassVar[bool] = False
+
+
+class JobFailed(SkfleetError):
+    """The job ended without its output. The user reads the reason and runs it again."""
+
+    exit_code = 1
+
+
+class UsageError(SkfleetError):
+    """The command's own words are wrong. The user corrects them."""
+
+    exit_code = 2
+
+
+class Refused(SkfleetError):
+    """The preflight refuses the request before anything is sent. The user mends table, model or flags."""
+
+    exit_code = 3
+
+
+class EnvironmentFault(SkfleetError):
+    """The stack, the credentials or the network are not there. The user or operator mends them."""
+
+    exit_code = 4
+
+
+class WaitTimedOut(SkfleetError):
+    """The job is still going on. The user waits again."""
+
+    exit_code = 124
+
+
+class BundleRefused(Refused):
+    """The bundle cannot be trusted or reproduced here. The user trains or registers it again."""
+
+
+class SourceChanged(Refused):
+    """The source no longer is what the job was planned on. The user submits the job again."""
+
+
+class TryAgain(SkfleetError):
+    """A passing fault: throttling, a reset, a restart. The fleet itself tries again, with backoff."""
+
+    exit_code = 4
+    retryable = True
+
+
+class UnreadableMessage(SkfleetError):
+    """A message that no version of skfleet wrote. The operator looks at the dead-letter queue."""
+
+
+class NewerMessage(SkfleetError):
+    """A message of a version newer than this worker. The operator updates the fleet; it is released till then."""
+
+    retryable = True
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Give ``'; did you mean X?'`` for the known name closest to ``word``, or nothing."""
+    import difflib  # noqa: PLC0415  (only on the way to an error)
+
+    found = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,112 @@
+"""Jobs: what was asked for (in S3), where it stands and what became of each chunk (in the tracker)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.states import JobState
+
+
+class IfExists(StrEnum):
+    """What publishing does when the output table is already there."""
+
+    FAIL = "fail"
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+class OutputColumn(Shape):
+    """One column of the output table.
+
+    ``source`` says where a worker takes it from: ``id`` and ``carried`` columns from the
+    source table, ``prediction`` and ``probability`` columns from the model.
+    """
+
+    name: str
+    #: The type as the warehouse spells it in CREATE TABLE.
+    warehouse_type: str
+    source: str
+    nullable: bool = True
+
+
+class JobSpec(StoredShape):
+    """What was asked for. Written once, before the first message, and never changed."""
+
+    job: str
+    fleet: str
+    model: str
+    #: SHA-256 of the bundle's manifest.json; the job is pinned to it.
+    digest: str
+    table: TableName
+    id_columns: tuple[str, ...]
+    split_column: str
+    #: The type of the split column as the warehouse spells it; key literals are cast to it.
+    split_type: str
+    #: A boolean expression re-rendered from its syntax tree, in the warehouse's dialect.
+    where: str | None = None
+    output_table: TableName
+    if_exists: IfExists = IfExists.FAIL
+    output_columns: tuple[OutputColumn, ...]
+    created_at: datetime
+    rows: NonNegativeInt
+    chunks: NonNegativeInt
+
+
+class JobRecord(StoredShape):
+    """Where a job stands. Lives in the tracker and is changed there by conditional writes alone."""
+
+    job: str
+    state: JobState = JobState.SUBMITTING
+    #: The first run is 1; each retry is the next, with a completion tree over its own chunks.
+    run: PositiveInt = 1
+    #: How many chunks the present run has; the first run has them all.
+    run_chunks: NonNegativeInt
+    model: str
+    digest: str
+    table: TableName
+    output_table: TableName
+    rows: NonNegativeInt
+    chunks: NonNegativeInt
+    created_at: datetime
+    #: The submission token under which the same request is the same job.
+    token: str
+    #: One sentence when the job FAILED.
+    reason: str | None = None
+    rows_scored: int | None = None
+    rows_rejected: int | None = None
+    finished_at: datetime | None = None
+
+
+class CommitOutcome(StrEnum):
+    """How a chunk ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Commit(StoredShape):
+    """The record that makes one attempt's output the chunk's output. Less than 1 KB."""
+
+    job: str
+    run: int
+    chunk: NonNegativeInt
+    outcome: CommitOutcome
+    attempt: str
+    worker: str
+    rows_read: NonNegativeInt = 0
+    rows_scored: NonNegativeInt = 0
+    rows_rejected: NonNegativeInt = 0
+    #: Key of the attempt's Parquet object, and the SHA-256 of its bytes (hex).
+    output_key: str | None = None
+    output_sha256: str | None = None
+    rejects_key: str | None = None
+    #: One sentence, without row values, when the outcome is failed.
+    reason: str | None = None
+    seconds_reading: float = 0.0
+    seconds_scoring: float = 0.0
+    seconds_writing: float = 0.0

@@ -1,0 +1,73 @@
+"""Messages: what travels on SQS. JSON, versioned, under 6 KB so that ten fit one billed request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+
+from skfleet_common.contracts.chunks import Chunk
+from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
+from skfleet_common.contracts.shapes import Shape, StoredShape
+
+#: The highest message version that this code reads, and the one that it writes.
+MESSAGE_VERSION = 1
+
+#: Ten messages of this size fit the 64 KB that SQS bills as one request (SQS pricing page).
+MAX_MESSAGE_BYTES = 6 * 1024
+
+
+class ChunkMessage(StoredShape):
+    """Score one chunk of a job."""
+
+    kind: Literal["chunk"] = "chunk"
+    job: str
+    #: The run that the message belongs to; a retry is a new run.
+    run: PositiveInt
+    #: The chunk's position in the run's completion tree, and how many chunks the run has.
+    position: NonNegativeInt
+    run_chunks: PositiveInt
+    chunk: Chunk
+
+
+class PublishMessage(StoredShape):
+    """Publish a job all of whose chunks are committed."""
+
+    kind: Literal["publish"] = "publish"
+    job: str
+    run: PositiveInt
+
+
+Message = Annotated[ChunkMessage | PublishMessage, Field(discriminator="kind")]
+_MESSAGE: TypeAdapter[ChunkMessage | PublishMessage] = TypeAdapter(Message)
+
+
+class _Head(Shape):
+    schema_version: int
+
+
+def encode(message: ChunkMessage | PublishMessage) -> str:
+    """Give the message's body, in ASCII: SQS refuses some characters that a text key may hold (U+FFFF)."""
+    return message.model_dump_json(ensure_ascii=True)
+
+
+def decode(body: str) -> ChunkMessage | PublishMessage:
+    """Read a message's body.
+
+    Raises:
+        NewerMessage: written by a newer skfleet; to be released, not dead-lettered.
+        UnreadableMessage: written by nobody we know.
+    """
+    try:
+        version = _Head.model_validate_json(body).schema_version
+    except ValidationError as exc:
+        raise UnreadableMessage("A message carries no readable schema_version.") from exc
+    if version > MESSAGE_VERSION:
+        raise NewerMessage(
+            f"A message has schema version {version}, but this worker reads up to {MESSAGE_VERSION}; "
+            "update the worker."
+        )
+    try:
+        return _MESSAGE.validate_json(body)
+    except ValidationError as exc:
+        raise UnreadableMessage("A message is of no kind that this worker knows.") from exc

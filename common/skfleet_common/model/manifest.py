@@ -1,0 +1,170 @@
+"""The feature manifest: all that is needed to rebuild the feature array, and to refuse when it can't be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.model.policies import NullPolicy, UnseenPolicy
+from skfleet_common.model.versions import SkewPolicy
+
+
+class Role(StrEnum):
+    """What a column of the training table is to the model."""
+
+    FEATURE = "feature"
+    KEY = "key"
+    WEIGHT = "weight"
+    TARGET = "target"
+    EXCLUDED = "excluded"
+
+
+class FeatureKind(StrEnum):
+    """How a column becomes numbers."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    #: A date or a timestamp, taken apart.
+    MOMENT = "moment"
+
+
+class Task(StrEnum):
+    """What the model learned to do."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class InputColumn(Shape):
+    """A column of the training table, in the table's order."""
+
+    name: str
+    warehouse_type: str
+    dtype: LogicalDtype
+    nullable: bool
+    role: Role
+    #: Why it is excluded.
+    reason: str | None = None
+
+
+class Levels(Shape):
+    """What a category or a class may be: values of one type, never a mixture.
+
+    The strict types keep ``1``, ``"1"`` and ``true`` apart when JSON is read back.
+    """
+
+    dtype: LogicalDtype
+    values: tuple[StrictBool, ...] | tuple[StrictInt, ...] | tuple[StrictStr, ...]
+
+
+class Feature(Shape):
+    """One input column and everything that decides which numbers it becomes."""
+
+    column: str
+    dtype: LogicalDtype
+    kind: FeatureKind
+    nulls: NullPolicy
+    #: What stands in for NULL, one a part; empty where the model itself takes missing values.
+    fills: tuple[StrictInt | StrictFloat | StrictStr, ...] = ()
+    #: The parts of a moment that were not constant in training.
+    parts: tuple[str, ...] = ()
+    levels: Levels | None = None
+    unseen: UnseenPolicy | None = None
+    tolerated_unseen: float | None = None
+    #: Smallest and largest value seen; a moment's in ISO 8601, a category has none.
+    observed: tuple[StrictInt | StrictFloat | StrictStr, StrictInt | StrictFloat | StrictStr] | None = None
+    training_nulls: NonNegativeInt = 0
+
+
+class TransformedFeature(Shape):
+    """One column of the feature array."""
+
+    name: str
+    dtype: str = "float64"
+
+
+class Target(Shape):
+    """What the model predicts; ``classes`` are in the order of the estimator's ``classes_``."""
+
+    column: str
+    dtype: LogicalDtype
+    task: Task
+    classes: Levels | None = None
+
+
+class Provenance(Shape):
+    """Where the training rows came from."""
+
+    #: The table or query, as people would name it.
+    source: str = ""
+    where: str | None = None
+    #: Rows that the model was fitted on, after those that were left out.
+    rows: NonNegativeInt = 0
+    rows_without_target: NonNegativeInt = 0
+    rows_rejected: NonNegativeInt = 0
+    #: SHA-256 over the features and target of the fitted rows, whatever their order.
+    fingerprint: str = ""
+    seed: int = 0
+
+
+class Hints(Shape):
+    """What a planner may assume of the model; measured where it was fitted."""
+
+    rows_per_second_per_core: NonNegativeFloat = 0.0
+    #: Memory of one row as read and as a feature array.
+    bytes_per_row: NonNegativeFloat = 0.0
+    model_bytes: NonNegativeInt = 0
+
+
+class BundleFile(Shape):
+    """A file of the bundle other than the manifest."""
+
+    name: str
+    size: NonNegativeInt
+    sha256: str
+
+
+class FeatureManifest(StoredShape):
+    """Everything about a bundle that is not the fitted model itself."""
+
+    name: str
+    format: str = "skops"
+    creator: str
+    created_at: datetime
+    #: The full name of the model, e.g. ``gradient_boosting_classifier``.
+    model: str
+    #: How far a replayed golden row may be off, relatively; 0 means equal.
+    tolerance: NonNegativeFloat = 0.0
+    versions: dict[str, str]
+    skew_policy: SkewPolicy = SkewPolicy.PATCH
+    columns: tuple[InputColumn, ...]
+    features: tuple[Feature, ...]
+    transformed: tuple[TransformedFeature, ...]
+    target: Target
+    outputs: tuple[OutputColumn, ...]
+    provenance: Provenance = Field(default_factory=Provenance)
+    hints: Hints = Field(default_factory=Hints)
+    files: tuple[BundleFile, ...] = ()
+
+    @property
+    def feature_columns(self) -> tuple[str, ...]:
+        """The columns that a reader must give, in the order that the model wants them."""
+        return tuple(feature.column for feature in self.features)
+
+    @property
+    def categorical_columns(self) -> tuple[str, ...]:
+        """The columns whose levels a preflight must count."""
+        return tuple(f.column for f in self.features if f.kind is FeatureKind.CATEGORY)
+
+    def output_columns(self) -> tuple[OutputColumn, ...]:
+        """Give the columns that the model adds to a scored table."""
+        return self.outputs
+
+    def column(self, name: str) -> InputColumn:
+        """Give the column of the training table called ``name``, which must exist."""
+        return next(column for column in self.columns if column.name == name)

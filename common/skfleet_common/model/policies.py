@@ -1,0 +1,63 @@
+"""Policies: what becomes of NULLs and of levels that training never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from skfleet_common.contracts.errors import UsageError, nearest
+
+#: The share of rows with an unseen level up to which ``other`` is silent about nothing but a warning.
+DEFAULT_TOLERATED_UNSEEN = 0.05
+
+
+class NullPolicy(StrEnum):
+    """What becomes of a row whose feature is NULL."""
+
+    #: Trees take it as missing, linear models as the recorded fill.
+    MISSING = "missing"
+    ERROR = "error"
+    REJECT_ROW = "reject_row"
+
+
+class UnseenPolicy(StrEnum):
+    """What becomes of a row whose level is not among the model's."""
+
+    #: Scored as a level of its own, up to a tolerated rate.
+    OTHER = "other"
+    ERROR = "error"
+    REJECT_ROW = "reject_row"
+
+
+Policy = TypeVar("Policy", NullPolicy, UnseenPolicy)
+
+
+def policy_by_column(
+    kind: type[Policy], asked: Mapping[str, str] | str | None, columns: Sequence[str]
+) -> dict[str, Policy]:
+    """Give the policy that was asked for, by column; columns that nobody spoke of are left out.
+
+    ``asked`` is one policy for all ``columns``, or policies by column name.
+
+    Raises:
+        UsageError: a policy or a column that does not exist.
+    """
+    if asked is None:
+        return {}
+    if isinstance(asked, str):
+        return dict.fromkeys(columns, _policy(kind, asked))
+    for name in asked:
+        if name not in columns:
+            raise UsageError(
+                f"A policy is given for {name!r}, which is no feature{nearest(name, list(columns))}."
+            )
+    return {name: _policy(kind, policy) for name, policy in asked.items()}
+
+
+def _policy(kind: type[Policy], text: str) -> Policy:
+    try:
+        return kind(text)
+    except ValueError as exc:
+        known = ", ".join(kind)
+        raise UsageError(f"{text!r} is no policy{nearest(text, list(kind))}; use one of {known}.") from exc

@@ -1,0 +1,106 @@
+"""Roles: which columns of a table are features, from what the user said and what the types allow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.errors import Refused, UsageError, nearest
+from skfleet_common.model.manifest import InputColumn, Role
+
+#: What a target, and what a weight, may be.
+_LEARNABLE = {
+    LogicalDtype.BOOLEAN,
+    LogicalDtype.INTEGER,
+    LogicalDtype.TEXT,
+    LogicalDtype.FLOAT32,
+    LogicalDtype.FLOAT64,
+    LogicalDtype.DECIMAL,
+}
+_NUMERIC = _LEARNABLE - {LogicalDtype.BOOLEAN, LogicalDtype.TEXT}
+_CATEGORICAL = {LogicalDtype.INTEGER, LogicalDtype.TEXT}
+
+
+def assign_roles(
+    columns: Sequence[Column],
+    *,
+    target: str,
+    id_columns: Collection[str] = (),
+    exclude: Collection[str] = (),
+    categorical: Collection[str] = (),
+    weight: str | None = None,
+) -> tuple[InputColumn, ...]:
+    """Give every column its role, before any row is read.
+
+    The columns to read for training are those whose role is feature, target or weight.
+
+    Raises:
+        Refused: a column that was named does not exist, or cannot be what it was named for.
+        UsageError: the names contradict each other.
+    """
+    by_name = {column.name: column for column in columns}
+    named = {
+        "target": [target],
+        "id column": id_columns,
+        "column to exclude": exclude,
+        "categorical column": categorical,
+        "weight": [weight] if weight is not None else [],
+    }
+    for what, names in named.items():
+        _must_exist(what, names, by_name)
+    if target in {*id_columns, *exclude} or target == weight:
+        raise UsageError(f"The target {target!r} is also an id, weight or excluded column; name another one.")
+    if by_name[target].dtype not in _LEARNABLE:
+        raise Refused(
+            f"The target {target!r} is {by_name[target].warehouse_type}, which no model predicts; "
+            "cast it to a number, a boolean or text."
+        )
+    if weight is not None and by_name[weight].dtype not in _NUMERIC:
+        raise Refused(f"The weight {weight!r} is {by_name[weight].warehouse_type}, not a number; cast it.")
+    roles = tuple(
+        _role(column, target=target, id_columns=id_columns, exclude=exclude, weight=weight)
+        for column in columns
+    )
+    features = {column.name: column for column in roles if column.role is Role.FEATURE}
+    for name in categorical:
+        if name not in features:
+            raise UsageError(
+                f"{name!r} is to be categorical, but it is no feature; leave it out of one of them."
+            )
+        if features[name].dtype not in _CATEGORICAL:
+            raise UsageError(
+                f"{name!r} is {features[name].warehouse_type}; only integers and text can be categorical."
+            )
+    if not features:
+        raise Refused("No column is left to be a feature; exclude fewer columns.")
+    return roles
+
+
+def columns_to_read(roles: Iterable[InputColumn]) -> list[str]:
+    """Give the columns that :func:`fit_model` must be given."""
+    return [column.name for column in roles if column.role in {Role.FEATURE, Role.TARGET, Role.WEIGHT}]
+
+
+def _must_exist(what: str, names: Iterable[str], by_name: dict[str, Column]) -> None:
+    for name in names:
+        if name not in by_name:
+            raise Refused(
+                f"There is no {what} {name!r}{nearest(name, list(by_name))}; name a column of the table."
+            )
+
+
+def _role(
+    column: Column, *, target: str, id_columns: Collection[str], exclude: Collection[str], weight: str | None
+) -> InputColumn:
+    role, reason = Role.FEATURE, None
+    if column.name == target:
+        role = Role.TARGET
+    elif column.name == weight:
+        role = Role.WEIGHT
+    elif column.name in id_columns:
+        role = Role.KEY
+    elif column.name in exclude:
+        role, reason = Role.EXCLUDED, "excluded by the user"
+    elif column.dtype is LogicalDtype.OTHER:
+        role, reason = Role.EXCLUDED, f"{column.warehouse_type} is no type that a model can use"
+    return InputColumn(**column.model_dump(), role=role, reason=reason)

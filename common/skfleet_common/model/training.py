@@ -1,0 +1,145 @@
+"""Training rows: those that a model may be fitted on, and the features that their columns make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from skfleet_common.contracts.errors import Refused
+from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers, too_large
+from skfleet_common.model.estimators import ModelName
+from skfleet_common.model.manifest import Feature, InputColumn, Role
+from skfleet_common.model.policies import NullPolicy
+from skfleet_common.model.profile import Policies, profile_column
+from skfleet_common.model.refusals import counted
+from skfleet_common.model.targets import TargetColumn, rows_with_target, target_of
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What is fitted: one row of ``table``, ``target.y`` and ``weights`` each."""
+
+    table: pa.Table
+    columns: tuple[InputColumn, ...]
+    features: tuple[Feature, ...]
+    target: TargetColumn
+    weights: FloatArray | None
+    rows_without_target: int
+    rows_rejected: int
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    frame: pa.Table,
+    columns: Sequence[InputColumn],
+    *,
+    model: ModelName,
+    categorical: Collection[str],
+    policies: Policies,
+) -> TrainingRows:
+    """Leave out rows without a target and rows that policies reject; tell features from other columns.
+
+    Raises:
+        Refused: nothing is left to learn from, or a column cannot be what it was named for.
+    """
+    if frame.num_rows == 0:
+        raise Refused("The table has no rows to train on; check --table and --where.")
+    target_column = next(column for column in columns if column.role is Role.TARGET)
+    warnings: list[str] = []
+    present = rows_with_target(frame, target_column)
+    without_target = frame.num_rows - int(present.sum())
+    if without_target:
+        warnings.append(
+            f"The target {target_column.name!r} is NULL in {counted(without_target)}, which were left out."
+        )
+    table = frame.filter(pa.array(present))
+    if table.num_rows == 0:
+        raise Refused(f"The target {target_column.name!r} is NULL in every row; name another target.")
+    fit, reasons = _rows_that_fit(table, columns, policies)
+    warnings += reasons
+    rejected = table.num_rows - int(fit.sum())
+    table = table.filter(pa.array(fit))
+    if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
+        raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
+    target = target_of(table, target_column, model)
+    roles, features, left_out = _features(table, columns, categorical=categorical, policies=policies)
+    return TrainingRows(
+        table=table,
+        columns=roles,
+        features=features,
+        target=target,
+        weights=_weights(table, columns),
+        rows_without_target=without_target,
+        rows_rejected=rejected,
+        warnings=(*warnings, *left_out, *target.warnings),
+    )
+
+
+def _rows_that_fit(
+    table: pa.Table, columns: Sequence[InputColumn], policies: Policies
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Give which rows no policy rejects, and say why the others are rejected."""
+    fit = np.ones(table.num_rows, dtype=np.bool_)
+    reasons = []
+    for column in columns:
+        if column.role is not Role.FEATURE:
+            continue
+        array = canonical_array(table, column.name, column.dtype)
+        flags = too_large(array)
+        if flags is not None:
+            fit &= ~flags
+            reasons.append(
+                f"Column {column.name!r} is infinite or too large in {counted(int(flags.sum()))}, "
+                "which were left out."
+            )
+        if policies.of_nulls(column) is not NullPolicy.REJECT_ROW:
+            continue
+        flags = missing(array)
+        if flags is not None and not flags.all():
+            fit &= ~flags
+            reasons.append(
+                f"Column {column.name!r} is NULL in {counted(int(flags.sum()))}, which were left out."
+            )
+    return fit, reasons
+
+
+def _features(
+    table: pa.Table, columns: Sequence[InputColumn], *, categorical: Collection[str], policies: Policies
+) -> tuple[tuple[InputColumn, ...], tuple[Feature, ...], list[str]]:
+    """Give the columns with their final roles, the features, and a warning for each column left out."""
+    roles: list[InputColumn] = []
+    features: list[Feature] = []
+    warnings: list[str] = []
+    for column in columns:
+        if column.role is not Role.FEATURE:
+            roles.append(column)
+            if column.role is Role.EXCLUDED and column.reason and "user" not in column.reason:
+                warnings.append(f"Column {column.name!r} was left out: {column.reason}.")
+            continue
+        found = profile_column(table, column, categorical=categorical, policies=policies)
+        if isinstance(found, Feature):
+            features.append(found)
+            roles.append(column)
+        else:
+            warnings.append(f"Column {column.name!r} was left out: {found}.")
+            roles.append(column.model_copy(update={"role": Role.EXCLUDED, "reason": found}))
+    if not features:
+        raise Refused(f"No column is left to learn from. {' '.join(warnings)} Exclude fewer columns.")
+    return tuple(roles), tuple(features), warnings
+
+
+def _weights(table: pa.Table, columns: Sequence[InputColumn]) -> FloatArray | None:
+    column = next((column for column in columns if column.role is Role.WEIGHT), None)
+    if column is None:
+        return None
+    weights = numbers(canonical_array(table, column.name, column.dtype))
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise Refused(
+            f"The weight {column.name!r} must be a finite number of at least 0 in every row, and not 0 in "
+            "all; correct it or leave those rows out."
+        )
+    return weights

@@ -1,0 +1,59 @@
+"""Versions: what a bundle was made with, and how far the reader's may differ."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib.metadata import version
+
+from skfleet_common.contracts.errors import BundleRefused
+
+#: The libraries whose version can change what a model computes or how it is read.
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "joblib", "skops", "skfleet")
+
+#: By policy, how many leading parts of the version must agree. What is not listed may differ: golden
+#: rows are replayed anyway, and say more about a reader than its version numbers do.
+_PATCH = {"scikit-learn": 2, "numpy": 1}
+_EXACT = {"scikit-learn": 3, "numpy": 3, "scipy": 3, "joblib": 3}
+
+
+class SkewPolicy(StrEnum):
+    """How far a reader's libraries may be from those that a bundle was made with."""
+
+    #: The same scikit-learn, numpy, scipy and joblib.
+    EXACT = "exact"
+    #: The same scikit-learn up to its patch number, and the same major numpy.
+    PATCH = "patch"
+    #: Any; differences that ``patch`` would refuse become warnings.
+    WARN = "warn"
+
+
+def current_versions() -> dict[str, str]:
+    """Give the versions of Python and of every library that matters, as they are here."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def check_versions(
+    made_with: Mapping[str, str], *, policy: SkewPolicy, here: Mapping[str, str] | None = None
+) -> list[str]:
+    """Give warnings about versions that differ, under the policy ``warn``.
+
+    Raises:
+        BundleRefused: they differ by more than the policy allows.
+    """
+    here = current_versions() if here is None else here
+    parts = _EXACT if policy is SkewPolicy.EXACT else _PATCH
+    warnings: list[str] = []
+    for library, count in parts.items():
+        then, now = made_with.get(library, "an unknown version"), here[library]
+        if then.split(".")[:count] == now.split(".")[:count]:
+            continue
+        if policy is SkewPolicy.WARN:
+            warnings.append(f"The bundle was made with {library} {then}, but here is {now}.")
+            continue
+        raise BundleRefused(
+            f"The bundle was made with {library} {then}, but here is {now}, which its skew policy "
+            f"{policy} does not allow; install {library} {then} here, or train it again."
+        )
+    return warnings

@@ -1,0 +1,102 @@
+"""Settings: the ``SKFLEET_*`` variables, read once at boot; unknown ones are refused.
+
+A mistyped variable that is ignored runs a command against the wrong fleet. So every name with our
+prefix is checked, in the environment and in ``.env``; names without it are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from skfleet_common.contracts.errors import UsageError, nearest
+from skfleet_common.contracts.names import check_name
+
+PREFIX = "SKFLEET_"
+
+
+class Settings(BaseModel):
+    """Everything that a command or a worker can be told from outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fleet: str = Field(default="local", description="Name of the fleet; prefixes every queue, table and key.")
+    bucket: str | None = Field(default=None, description="S3 bucket of models, jobs and outputs.")
+    warehouse_url: str | None = Field(
+        default=None, description="The warehouse: postgresql://user:password@host:port/database."
+    )
+    aws_endpoint_url: str | None = Field(
+        default=None, description="Endpoint of an AWS emulator; unset means AWS itself."
+    )
+    region: str | None = Field(default=None, description="AWS region; unset means boto3's own choice.")
+    home: Path | None = Field(
+        default=None, description="State folder of the local stack; unset means the nearest .skfleet upwards."
+    )
+    cache_dir: Path | None = Field(
+        default=None, description="Where a worker keeps models and scratch; unset means a folder under /tmp."
+    )
+    scorers: int | None = Field(
+        default=None, ge=1, description="Scoring processes a worker; unset means one a core."
+    )
+    batch_rows: int = Field(default=50_000, ge=1, description="Rows that a scorer holds at a time.")
+    lease_seconds: int = Field(
+        default=120, ge=2, le=43_200, description="How long a message stays hidden without a heartbeat."
+    )
+    heartbeat_seconds: float = Field(default=40.0, gt=0, description="How often a held lease is extended.")
+    allowance_seconds: float = Field(
+        default=300.0, gt=0, description="How long one batch may take before its scorer counts as stuck."
+    )
+    poll_seconds: int = Field(default=20, ge=0, le=20, description="Length of one SQS long poll.")
+    drain_seconds: float = Field(
+        default=90.0, ge=0, description="How long a drain lets chunks in progress go on before it releases them."
+    )
+    max_attempts: int = Field(default=5, ge=1, le=10, description="Attempts before a chunk counts as failed.")
+    statement_seconds: int = Field(
+        default=3_600, ge=1, description="Longest that one statement may run in the warehouse."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that a worker logs: debug, info, warning or error."
+    )
+
+    @field_validator("fleet")
+    @classmethod
+    def _fleet_name(cls, name: str) -> str:
+        return check_name("fleet", name)
+
+    @model_validator(mode="after")
+    def _heartbeat_fits_lease(self) -> Self:
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("SKFLEET_HEARTBEAT_SECONDS must be at most half of SKFLEET_LEASE_SECONDS")
+        return self
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, dotenv: Path = Path(".env")) -> Self:
+        """Read the environment and ``.env`` (the environment wins).
+
+        Raises:
+            UsageError: a variable is unknown or its value is not allowed.
+        """
+        given = dict(os.environ if environ is None else environ)
+        if dotenv.is_file():
+            given = {name: value for name, value in dotenv_values(dotenv).items() if value is not None} | given
+        ours = {name: value for name, value in given.items() if name.startswith(PREFIX)}
+        known = [PREFIX + name.upper() for name in cls.model_fields]
+        for name in sorted(ours):
+            if name not in known:
+                hint = nearest(name, known) or "."
+                raise UsageError(f"{name} is no setting of skfleet, so unset or correct it{hint}")
+        values: dict[str, Any] = {
+            name.removeprefix(PREFIX).lower(): value for name, value in ours.items() if value != ""
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            problem = exc.errors(include_input=False, include_url=False)[0]
+            name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else "The settings"
+            reason = problem["msg"].removeprefix("Value error, ")
+            raise UsageError(f"{name}: {reason}; correct it.") from exc

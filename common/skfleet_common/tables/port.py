@@ -1,0 +1,149 @@
+"""The port through which skfleet sees a warehouse; each part is named by who calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from skfleet_common.contracts.chunks import IdRange, TableName
+from skfleet_common.contracts.columns import SourceTable
+from skfleet_common.contracts.jobs import IfExists, OutputColumn
+
+
+@dataclass(frozen=True)
+class KeyBin:
+    """Rows of a run of neighbouring split keys, counted exactly; ``last`` is included."""
+
+    first: str
+    last: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class KeyHistogram:
+    """The split keys of a table in the warehouse's own order, and the rows that have none."""
+
+    bins: tuple[KeyBin, ...]
+    null_rows: int
+
+    @property
+    def rows(self) -> int:
+        """All rows counted."""
+        return self.null_rows + sum(part.rows for part in self.bins)
+
+
+@dataclass(frozen=True)
+class FeatureCounts:
+    """What the preflight needs to know of the values: ``nulls`` and ``levels`` count rows per column.
+
+    Levels are keyed by the value's text in the warehouse; NULL is not among them.
+    """
+
+    rows: int
+    nulls: dict[str, int]
+    levels: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to read: the rows of ``table`` that ``where`` (already checked and re-rendered) lets through."""
+
+    table: SourceTable
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """Rows as read: typed ``features`` and, row by row beside them, the ``verbatim`` text of other columns.
+
+    ``verbatim`` holds utf8 columns in the warehouse's own output format, so that loading them into a
+    column of the same type gives the same value, whatever the type.
+    """
+
+    features: pa.RecordBatch
+    verbatim: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What to publish where; ``job`` and ``run`` make it happen at most once."""
+
+    job: str
+    run: int
+    table: TableName
+    columns: tuple[OutputColumn, ...]
+    if_exists: IfExists
+    rows: int
+
+
+class Catalogue(Protocol):
+    """What the preflight asks. Every refusal is a ``Refused`` with one sentence."""
+
+    def find_table(self, text: str) -> SourceTable:
+        """Give the table that ``text`` (``schema.name``, parts may be double-quoted) names."""
+
+    def resolve_output(self, text: str) -> TableName:
+        """Give the name of a table that may not exist yet; its schema must."""
+
+    def check_where(self, table: SourceTable, text: str) -> str:
+        """Give ``text`` re-rendered, if it is exactly one boolean expression over ``table``."""
+
+    def check_output(self, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists) -> None:
+        """Refuse an output table that publishing would not be able to make, append to or replace."""
+
+
+class KeyScan(Protocol):
+    """What planning asks; all methods see the rows of one selection."""
+
+    def check_ids(self, source: Selection, id_columns: Sequence[str]) -> None:
+        """Refuse id columns that are NULL or repeat; a unique index over NOT NULL columns saves the scan."""
+
+    def histogram(self, source: Selection, split_column: str, *, chunk_rows: int) -> KeyHistogram:
+        """Count the split keys in bins of about ``chunk_rows / 8`` rows: sample, then one exact scan."""
+
+    def feature_counts(
+        self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
+    ) -> FeatureCounts:
+        """Count rows, NULLs of ``columns`` and levels of ``categorical``, in one scan where possible."""
+
+
+class Reader(Protocol):
+    """What workers and training ask."""
+
+    def read(
+        self,
+        source: Selection,
+        *,
+        features: Sequence[str],
+        verbatim: Sequence[str] = (),
+        split_column: str | None = None,
+        split_type: str | None = None,
+        within: IdRange | None = None,
+        batch_rows: int = 50_000,
+    ) -> Iterator[SourceBatch]:
+        """Stream rows in batches of at most ``batch_rows``; memory does not grow with the range."""
+
+
+class Publisher(Protocol):
+    """What publishing asks."""
+
+    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> bool:
+        """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
+
+        Returns False, with nothing done, when the ledger already has this publication.
+        """
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A warehouse and its parts."""
+
+    #: How messages to people name it: host, port and database, never the credentials.
+    address: str
+    catalogue: Catalogue
+    keys: KeyScan
+    reader: Reader
+    publisher: Publisher

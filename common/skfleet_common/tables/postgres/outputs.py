@@ -1,0 +1,209 @@
+"""Output tables: what must hold so that publishing can make, append to or replace one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg2
+
+from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.errors import Refused
+from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.tables.postgres.connect import Cursor
+from skfleet_common.tables.postgres.ledger import LEDGER
+from skfleet_common.tables.postgres.names import MAX_NAME_BYTES
+
+#: PostgreSQL's limit on the columns of a table (manual, appendix K).
+_MAX_COLUMNS = 1600
+
+#: pg_class.relkind in words, of what is not a plain table.
+_KINDS = {
+    "p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table",
+    "S": "a sequence", "i": "an index", "I": "an index", "c": "a composite type", "t": "a TOAST table",
+}  # fmt: skip
+
+_EXISTING = """
+SELECT c.oid, c.relkind, c.relispartition, pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       pg_catalog.has_table_privilege(c.oid, 'INSERT')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+
+# Views and rules over a table, foreign keys and child tables: what DROP without CASCADE stops at.
+_DEPENDENTS = """
+SELECT DISTINCT found.what FROM (
+    SELECT v.oid::regclass::text AS what FROM pg_catalog.pg_depend d
+    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_catalog.pg_class v ON v.oid = r.ev_class
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s AND v.oid <> %(oid)s
+  UNION ALL
+    SELECT conrelid::regclass::text FROM pg_catalog.pg_constraint
+    WHERE contype = 'f' AND confrelid = %(oid)s AND conrelid <> %(oid)s
+  UNION ALL
+    SELECT inhrelid::regclass::text FROM pg_catalog.pg_inherits WHERE inhparent = %(oid)s
+  UNION ALL
+    SELECT proname || '()' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+    JOIN pg_catalog.pg_type t ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)
+    WHERE t.typrelid = %(oid)s
+) found ORDER BY 1
+"""
+
+_TARGET_COLUMNS = """
+SELECT attname, pg_catalog.format_type(atttypid, atttypmod),
+       attnotnull AND NOT atthasdef AND attidentity = '',
+       attgenerated <> '' OR attidentity = 'a'
+FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
+"""
+
+
+@dataclass(frozen=True)
+class _Existing:
+    oid: int
+    kind: str
+    is_partition: bool
+    is_owned: bool
+    takes_rows: bool
+
+
+def refuse_output(
+    cursor: Cursor, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists
+) -> None:
+    """Refuse what publishing would stumble over; publishing asks again, for much may change in between.
+
+    Raises:
+        Refused: the sentence says what is in the way.
+    """
+    _refuse_columns(cursor, table, columns)
+    _refuse_schema(cursor, table)
+    cursor.execute(_EXISTING, (table.schema_name, table.name))
+    found = cursor.fetchone()
+    if found is None:
+        return
+    existing = _Existing(*found)
+    if if_exists is IfExists.FAIL:
+        what = f" (it is {_KINDS[existing.kind]})" if existing.kind in _KINDS else ""
+        raise Refused(
+            f"{table} exists already{what}; name another --output-table, or add --if-exists append|replace."
+        )
+    if if_exists is IfExists.REPLACE:
+        _refuse_replacing(cursor, table, existing)
+    else:
+        _refuse_appending(cursor, table, existing, columns)
+
+
+def _refuse_columns(cursor: Cursor, table: TableName, columns: Sequence[OutputColumn]) -> None:
+    if table.name == LEDGER:
+        raise Refused(f"{table} is skfleet's own ledger of publications; name another --output-table.")
+    names = [column.name for column in columns]
+    for name in [table.name, *names]:
+        if not name or "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
+            raise Refused(
+                f"{name!r} cannot be a name in PostgreSQL, which takes 1 to {MAX_NAME_BYTES} bytes."
+            )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise Refused(f"The output would have two columns named {repeated[0]}; rename one in the source.")
+    if len(names) > _MAX_COLUMNS:
+        raise Refused(f"The output would have {len(names)} columns; PostgreSQL takes at most {_MAX_COLUMNS}.")
+    for column in columns:
+        _refuse_type(cursor, column)
+
+
+def _refuse_type(cursor: Cursor, column: OutputColumn) -> None:
+    """Type names are put into CREATE TABLE as they are, so each must be exactly one type's name."""
+    try:
+        cursor.execute("SELECT pg_catalog.to_regtype(%s) IS NOT NULL", (column.warehouse_type,))
+        (known,) = cursor.fetchone() or (False,)
+    except psycopg2.Error as exc:  # before PostgreSQL 16, what is no name at all is an error
+        if exc.pgcode is None:
+            raise
+        known = False
+    if not known:
+        raise Refused(f"The output column {column.name} has a type that PostgreSQL does not know here.")
+
+
+def _refuse_schema(cursor: Cursor, table: TableName) -> None:
+    cursor.execute(
+        "SELECT pg_catalog.has_schema_privilege(oid, 'USAGE') "
+        "AND pg_catalog.has_schema_privilege(oid, 'CREATE') "
+        "FROM pg_catalog.pg_namespace WHERE nspname = %s",
+        (table.schema_name,),
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise Refused(f"There is no schema {table.schema_name} for the output; create it.")
+    if not found[0]:
+        raise Refused(
+            f"The warehouse role may not create tables in schema {table.schema_name}; grant it CREATE there."
+        )
+    cursor.execute(
+        "SELECT c.relkind = 'r' AND pg_catalog.has_table_privilege(c.oid, 'SELECT') "
+        "AND pg_catalog.has_table_privilege(c.oid, 'INSERT') "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = %s",
+        (table.schema_name, LEDGER),
+    )
+    ledger = cursor.fetchone()
+    if ledger is not None and not ledger[0]:
+        raise Refused(
+            f"The warehouse role may not read and write {table.schema_name}.{LEDGER}, where publications are "
+            "recorded; grant it SELECT and INSERT."
+        )
+
+
+def _refuse_replacing(cursor: Cursor, table: TableName, existing: _Existing) -> None:
+    if existing.kind != "r" or existing.is_partition:
+        what = _KINDS.get(existing.kind, "a partition of another table")
+        raise Refused(f"{table} is {what}, which cannot be replaced; name another --output-table.")
+    if not existing.is_owned:
+        raise Refused(
+            f"The warehouse role does not own {table} and so cannot replace it; name another table."
+        )
+    cursor.execute(_DEPENDENTS, {"oid": existing.oid})
+    dependents = [name for (name,) in cursor.fetchall()]
+    if dependents:
+        raise Refused(
+            f"{table} cannot be replaced, because {', '.join(dependents)} depends on it; "
+            "drop that first, or use --if-exists append."
+        )
+
+
+def _refuse_appending(
+    cursor: Cursor, table: TableName, existing: _Existing, columns: Sequence[OutputColumn]
+) -> None:
+    if existing.kind not in {"r", "p"}:
+        raise Refused(
+            f"{table} is {_KINDS[existing.kind]}, which takes no rows; name another --output-table."
+        )
+    if not existing.takes_rows:
+        raise Refused(f"The warehouse role may not insert into {table}; grant it INSERT.")
+    cursor.execute(_TARGET_COLUMNS, (existing.oid,))
+    target = {name: rest for name, *rest in cursor.fetchall()}
+    for column in columns:
+        if column.name not in target:
+            raise Refused(
+                f"{table} has no column {column.name}, which the output has; add it or use another table."
+            )
+        spelled, _, computed = target[column.name]
+        if computed:
+            raise Refused(f"{table} computes its column {column.name} itself; append to another table.")
+        if spelled not in _spellings(cursor, column.warehouse_type):
+            raise Refused(
+                f"{table} has {column.name} as {spelled}, but the output has {column.warehouse_type}; "
+                "use another table."
+            )
+    given = {column.name for column in columns}
+    missing = sorted(name for name, (_, required, _) in target.items() if required and name not in given)
+    if missing:
+        raise Refused(
+            f"{table} requires a value in {missing[0]}, which the output does not have; use another table."
+        )
+
+
+def _spellings(cursor: Cursor, warehouse_type: str) -> set[str]:
+    """Give what format_type may call a type: as written, or by its full name (``int8`` → ``bigint``)."""
+    cursor.execute("SELECT pg_catalog.format_type(pg_catalog.to_regtype(%s), NULL)", (warehouse_type,))
+    (full,) = cursor.fetchone() or (warehouse_type,)
+    return {warehouse_type} if "(" in warehouse_type else {warehouse_type, full}

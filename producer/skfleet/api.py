@@ -1,0 +1,230 @@
+"""The Python API: a fleet, on which models are trained, tables scored and jobs watched.
+
+fleet = skfleet.connect()
+job = fleet.predict(
+model="flights-delay", table="public.flights", id_column="id", output_table="public.flight_scores"
+)
+job.wait()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from skfleet.job import Job
+from skfleet.preflight import Prepared, prepare
+from skfleet.progress import Silent, Steps
+from skfleet.registry import Registry
+from skfleet.request import PredictRequest
+from skfleet.submit import find_submitted, send_messages, submit
+from skfleet.target import resolve_target, warehouse_url
+from skfleet.training import TrainedModel, TrainRequest, train_model
+from skfleet_common.aws.session import Cloud, connect_cloud
+from skfleet_common.contracts.jobs import IfExists, JobRecord
+from skfleet_common.contracts.states import JobState
+from skfleet_common.model.bundle import Bundle
+from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
+from skfleet_common.settings import Settings
+from skfleet_common.tables import open_warehouse
+from skfleet_common.tables.port import Warehouse
+
+
+class Fleet:
+    """One fleet: its bucket, queue, tracker, warehouse and models."""
+
+    def __init__(self, settings: Settings, *, steps: Steps | None = None) -> None:
+        self.settings = settings
+        self._steps = steps or Silent()
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The fleet's queue, store and tracker."""
+        return connect_cloud(self.settings)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse that ``SKFLEET_WAREHOUSE_URL`` names."""
+        return open_warehouse(warehouse_url(self.settings), statement_seconds=self.settings.statement_seconds)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The fleet's models."""
+        return Registry(self.cloud.store, self.cloud.names)
+
+    @property
+    def target(self) -> str:
+        """Which fleet this is, in words for a person."""
+        where = self.settings.aws_endpoint_url or f"AWS {self.settings.region or 'default region'}"
+        return f"fleet {self.settings.fleet} at {where}, bucket {self.settings.bucket}"
+
+    def scorers(self) -> int:
+        """Give the number of live scoring processes."""
+        return sum(len(worker.scorer_pids) for worker in self.cloud.tracker.workers())
+
+    def train(
+        self,
+        *,
+        table: str,
+        target: str,
+        name: str,
+        id_column: str | Sequence[str],
+        model: str = "gradient_boosting",
+        where: str | None = None,
+        exclude: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        null_policy: dict[str, str] | None = None,
+        unseen_policy: dict[str, str] | None = None,
+        tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN,
+        seed: int = 0,
+    ) -> TrainedModel:
+        """Fit preprocessing and estimator in memory, and register the bundle.
+
+        Args:
+            table: ``schema.name`` in the warehouse.
+            target: The column to learn; rows where it is NULL are left out and counted.
+            name: The model's name in the registry.
+            id_column: One or several columns that identify rows; never features.
+            model: ``gradient_boosting``, ``random_forest``, ``logistic_regression`` …
+            where: A boolean expression in the warehouse's dialect.
+            exclude: Columns that are no features.
+            categorical: Integer columns whose values are levels, not amounts.
+            null_policy: By column (``*`` for all): ``missing``, ``error`` or ``reject_row``.
+            unseen_policy: By column (``*`` for all): ``other``, ``error`` or ``reject_row``.
+            tolerated_unseen: Share of rows with an unseen level that the policy ``other`` lets pass.
+            seed: Makes the fit repeatable.
+
+        Raises:
+            Refused: table, columns or values do not make a model; the sentence says why.
+        """
+        request = TrainRequest(
+            table=table,
+            target=target,
+            name=name,
+            id_columns=_several(id_column),
+            model=model,
+            where=where,
+            exclude=tuple(exclude),
+            categorical=tuple(categorical),
+            null_policy=dict(null_policy or {}),
+            unseen_policy=dict(unseen_policy or {}),
+            tolerated_unseen=tolerated_unseen,
+            seed=seed,
+        )
+        return train_model(request, warehouse=self.warehouse, registry=self.registry, steps=self._steps)
+
+    def load(self, reference: str) -> Bundle:
+        """Give the verified bundle of ``NAME`` or ``NAME@<digest prefix>``; it predicts on DataFrames."""
+        return self.registry.open(reference)
+
+    def plan(self, request: PredictRequest) -> Prepared:
+        """Run the preflight and cut the chunks, and send nothing."""
+        with self._steps.step("Opening the model", unit="bundles", total=1) as step:
+            bundle = self.registry.open(request.model)
+            step.reach(1)
+        return prepare(
+            request,
+            bundle=bundle,
+            warehouse=self.warehouse,
+            scorers=max(1, self.scorers()),
+            steps=self._steps,
+        )
+
+    def submit(self, request: PredictRequest) -> Job:
+        """Submit the request; the same request again, while its job lives, gives that job."""
+        _, digest = self.registry.resolve(request.model)
+        token = request.token or request.derived_token(fleet=self.settings.fleet, digest=digest)
+        record = find_submitted(self.cloud, token, explicit=request.token is not None)
+        if record is None:
+            prepared = self.plan(request)
+            for warning in prepared.warnings:
+                self._steps.note(f"Note: {warning}")
+            record = submit(request, prepared, cloud=self.cloud, fleet=self.settings.fleet, token=token)
+        else:
+            self._steps.note(f"The same request is job {record.job} already; going on with it.")
+        if record.state is JobState.SUBMITTING:
+            send_messages(record, cloud=self.cloud, steps=self._steps)
+        return self._job(record)
+
+    def predict(
+        self,
+        *,
+        model: str,
+        table: str,
+        id_column: str | Sequence[str],
+        output_table: str,
+        split_column: str | None = None,
+        if_exists: str = "fail",
+        where: str | None = None,
+        columns: Sequence[str] = (),
+        chunk_rows: int | None = None,
+        allow_all_null: Sequence[str] = (),
+        token: str | None = None,
+    ) -> Job:
+        """Score a table on the fleet; gives the job at once.
+
+        Args:
+            model: ``NAME`` (its newest bundle) or ``NAME@<digest prefix>``.
+            table: ``schema.name`` of the table or view to score.
+            id_column: One or several columns that identify rows: never NULL, unique.
+            output_table: ``schema.name`` of the table to publish.
+            split_column: The column whose ranges cut the table; the first id column by default.
+            if_exists: ``fail``, ``append`` or ``replace``.
+            where: A boolean expression in the warehouse's dialect.
+            columns: Output columns to write, and columns of the table to carry along.
+            chunk_rows: Rows a chunk; chosen from the model's speed by default.
+            allow_all_null: Features that may be NULL in every row.
+            token: Makes requests with the same token one job.
+
+        Raises:
+            Refused: the preflight refuses, before anything is sent.
+        """
+        return self.submit(
+            PredictRequest(
+                model=model,
+                table=table,
+                id_columns=_several(id_column),
+                output_table=output_table,
+                split_column=split_column,
+                if_exists=IfExists(if_exists),
+                where=where,
+                columns=tuple(columns),
+                chunk_rows=chunk_rows,
+                allow_all_null=tuple(allow_all_null),
+                token=token,
+            )
+        )
+
+    def jobs(self, limit: int = 20) -> list[Job]:
+        """Give the newest jobs, newest first."""
+        return [self._job(record) for record in self.cloud.tracker.jobs(limit)]
+
+    def job(self, job: str) -> Job:
+        """Give a job by its id.
+
+        Raises:
+            Refused: there is none.
+        """
+        return self._job(self.cloud.tracker.job(job))
+
+    def _job(self, record: JobRecord) -> Job:
+        return Job(record, self.cloud)
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def connect(settings: Settings | None = None, *, steps: Steps | None = None) -> Fleet:
+    """Give the fleet that ``settings`` name: by default the environment's, else the running local stack's.
+
+    Raises:
+        UsageError: a setting is unknown or not allowed.
+        EnvironmentFault: nothing names a fleet.
+    """
+    return Fleet(resolve_target(settings or Settings.load()), steps=steps)
+
+
+def load(reference: str) -> Bundle:
+    """Give the verified bundle of a registered model, from the fleet of :func:`connect`."""
+    return connect().load(reference)

@@ -1,0 +1,40 @@
+"""How commands get their fleet: the heavy imports wait until a command really needs them."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from skfleet.cli.output import stderr
+from skfleet.progress import Terminal
+
+if TYPE_CHECKING:
+    from skfleet.api import Fleet
+
+
+def open_fleet() -> Fleet:
+    """Give the fleet that the environment or the local stack names, and say on stderr which it is."""
+    from skfleet.api import connect  # noqa: PLC0415  (imports scikit-learn: a second that --help need not wait)
+
+    fleet = connect(steps=Terminal(stderr))
+    stderr.print(f"Using {fleet.target}", style="dim", markup=False, soft_wrap=True)
+    return fleet
+
+
+def names(given: list[str] | None) -> tuple[str, ...]:
+    """Give the names of an option that may repeat and may hold several, separated by commas.
+
+    A name that holds a comma stands in double quotes: ``'"a, b",c'`` is two names.
+    """
+    return tuple(
+        name.strip() for row in csv.reader(given or [], skipinitialspace=True) for name in row if name.strip()
+    )
+
+
+def pairs(given: list[str] | None) -> dict[str, str]:
+    """Give ``COLUMN=POLICY`` options as a mapping; a bare policy is for every column (``*``)."""
+    mapping: dict[str, str] = {}
+    for text in given or []:
+        column, separator, policy = text.rpartition("=")
+        mapping[column if separator else "*"] = policy
+    return mapping

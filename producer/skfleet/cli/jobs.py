@@ -1,0 +1,113 @@
+"""``skfleet jobs``, ``status`` and ``wait``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skfleet.cli.fleet import open_fleet
+from skfleet.cli.output import count, duration, emit_facts, emit_json, emit_table, stderr, when
+from skfleet.progress import Terminal
+from skfleet_common.contracts.errors import JobFailed
+from skfleet_common.contracts.jobs import JobRecord
+
+if TYPE_CHECKING:
+    from skfleet.job import Job, JobStatus
+
+JobArgument = Annotated[str, typer.Argument(help="The job's id, as predict printed it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    records = [job.record for job in open_fleet().jobs(limit)]
+    if as_json:
+        emit_json("skfleet.jobs/1", {"jobs": [_as_json(record) for record in records]})
+        return
+    emit_table(
+        ["job", "state", "submitted", "model", "table", "output", "rows"],
+        (
+            (
+                record.job,
+                record.state,
+                when(record.created_at),
+                f"{record.model}@{record.digest[:12]}",
+                record.table,
+                record.output_table,
+                count(record.rows),
+            )
+            for record in records
+        ),
+    )
+
+
+def _as_json(record: JobRecord) -> dict[str, object]:
+    tables = {"table": str(record.table), "output_table": str(record.output_table)}
+    return record.model_dump(mode="json", exclude={"schema_version"}) | tables
+
+
+def status(job: JobArgument, as_json: AsJson = False) -> None:
+    """Show where a job stands."""
+    describe(open_fleet().job(job).status(), as_json=as_json)
+
+
+def wait(
+    job: JobArgument,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait at most; exit code 124 then.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wait until a job has ended; exits 0 only if it succeeded."""
+    found = open_fleet().job(job)
+    try:
+        describe(wait_for(found, timeout), as_json=as_json)
+    except JobFailed:
+        if as_json:
+            describe(found.status(), as_json=True)
+            raise typer.Exit(JobFailed.exit_code) from None
+        raise
+
+
+def wait_for(job: Job, timeout_seconds: float | None) -> JobStatus:
+    """Wait with a bar; Ctrl-C detaches and says how to wait again."""
+    try:
+        return job.wait(timeout_seconds, steps=Terminal(stderr))
+    except KeyboardInterrupt:
+        stderr.print(
+            f"Detached; the job goes on. Wait for it again with: skfleet wait {job.id}", markup=False
+        )
+        raise
+
+
+def describe(status: JobStatus, *, as_json: bool) -> None:
+    """Print a status."""
+    if as_json:
+        emit_json("skfleet.status/1", status)
+        return
+    facts: dict[str, object] = {
+        "job": status.job,
+        "state": status.state,
+        "model": f"{status.model}@{status.digest[:12]}",
+        "table": status.table,
+        "output": status.output_table,
+        "rows": f"{count(status.rows_done)} of {count(status.rows)} done",
+        "scored": None if status.rows_scored is None else count(status.rows_scored),
+        "rejected": None if status.rows_rejected is None else count(status.rows_rejected),
+        "chunks": f"{count(status.chunks_done)} of {count(status.chunks)} done"
+        + (f", {count(status.chunks_failed)} failed" if status.chunks_failed else ""),
+        "submitted": when(status.created_at),
+        "took" if status.finished_at else "running for": duration(status.seconds),
+        "left": duration(status.eta_seconds),
+        "reason": status.reason,
+    }
+    emit_facts(facts)
+    if status.failures:
+        emit_table(
+            ["chunk", "worker", "reason"],
+            ((failure.chunk, failure.worker, failure.reason) for failure in status.failures),
+        )

@@ -1,0 +1,110 @@
+"""``skfleet predict``."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skfleet.cli.fleet import names, open_fleet
+from skfleet.cli.jobs import describe, wait_for
+from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
+from skfleet.request import PredictRequest
+from skfleet_common.contracts.jobs import IfExists
+
+if TYPE_CHECKING:
+    from skfleet.preflight import Prepared
+
+
+def predict(
+    model: Annotated[str, typer.Option(help="NAME (its newest bundle) or NAME@DIGEST_PREFIX.")],
+    table: Annotated[str, typer.Option(help="Table or view to score: schema.name.")],
+    id_column: Annotated[
+        list[str], typer.Option(help="Column that identifies rows; repeat or separate by commas.")
+    ],
+    output_table: Annotated[str, typer.Option(help="Table to publish: schema.name.")],
+    split_column: Annotated[
+        str | None, typer.Option(help="Column whose ranges cut the table; by default the first id column.")
+    ] = None,
+    if_exists: Annotated[
+        IfExists, typer.Option(help="What to do when the output table exists.")
+    ] = IfExists.FAIL,
+    where: Annotated[str | None, typer.Option(help="Only rows that satisfy this SQL expression.")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="Outputs to write (all by default), and columns of the table to carry along."),
+    ] = None,
+    chunk_rows: Annotated[
+        int | None, typer.Option(help="Rows a chunk; by default from the model's speed.")
+    ] = None,
+    allow_all_null: Annotated[
+        list[str] | None, typer.Option(help="Features that may be NULL in every row.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(help="Requests with the same token are one job.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, and send nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+    timeout: Annotated[float | None, typer.Option(help="With --wait: seconds to wait at most.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a table on the fleet, and publish the scores."""
+    request = PredictRequest(
+        model=model,
+        table=table,
+        id_columns=names(id_column),
+        output_table=output_table,
+        split_column=split_column,
+        if_exists=if_exists,
+        where=where,
+        columns=names(columns),
+        chunk_rows=chunk_rows,
+        allow_all_null=names(allow_all_null),
+        token=token,
+    )
+    fleet = open_fleet()
+    if dry_run:
+        _show_plan(fleet.plan(request), as_json=as_json)
+        return
+    job = fleet.submit(request)
+    if wait:
+        describe(wait_for(job, timeout), as_json=as_json)
+    elif as_json:
+        emit_json("skfleet.submitted/1", {"job": job.id})
+    else:
+        stderr.print(f"Submitted; wait for it with: skfleet wait {job.id}")
+        stdout.print(job.id)
+
+
+def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
+    sizes = [chunk.rows for chunk in prepared.plan.chunks]
+    facts: dict[str, Any] = {
+        "rows": prepared.plan.rows,
+        "chunks": len(sizes),
+        "min_chunk_rows": min(sizes, default=0),
+        "mean_chunk_rows": fmean(sizes) if sizes else 0.0,
+        "max_chunk_rows": max(sizes, default=0),
+        "scorers": prepared.scorers,
+        "estimated_seconds": prepared.estimated_seconds,
+        "model": prepared.bundle.manifest.name,
+        "digest": prepared.bundle.digest,
+        "output_table": str(prepared.output_table),
+        "output_columns": [column.name for column in prepared.output_columns],
+        "warnings": list(prepared.warnings),
+    }
+    if as_json:
+        emit_json("skfleet.plan/1", facts)
+        return
+    for warning in prepared.warnings:
+        stderr.print(f"Note: {warning}", markup=False)
+    emit_facts(
+        {
+            "rows": count(facts["rows"]),
+            "chunks": count(facts["chunks"]),
+            "rows a chunk": f"min {count(facts['min_chunk_rows'])}, mean {facts['mean_chunk_rows']:,.1f}, "
+            f"max {count(facts['max_chunk_rows'])}",
+            "estimated time": f"{duration(facts['estimated_seconds']) or 'unknown'} "
+            f"on {facts['scorers']} scoring processes",
+            "output": f"{facts['output_table']} ({', '.join(facts['output_columns'])})",
+            "sent": "nothing (dry run)",
+        }
+    )

@@ -1,0 +1,41 @@
+"""A request to score a table, and the token that makes the same request the same job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.jobs import IfExists
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What a user asks for, before anything is looked up."""
+
+    model: str
+    table: str
+    id_columns: tuple[str, ...]
+    output_table: str
+    split_column: str | None = None
+    if_exists: IfExists = IfExists.FAIL
+    where: str | None = None
+    #: Output columns to write; empty means all of the model's.
+    columns: tuple[str, ...] = ()
+    chunk_rows: int | None = None
+    #: Features that may be NULL in every row.
+    allow_all_null: tuple[str, ...] = ()
+    #: The submission token; None derives one from the request.
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id_columns:
+            raise UsageError("Name at least one id column with --id-column.")
+        if self.chunk_rows is not None and self.chunk_rows < 1:
+            raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
+
+    def derived_token(self, *, fleet: str, digest: str) -> str:
+        """Give the token of this request for one bundle: equal requests have equal tokens."""
+        asked = asdict(self) | {"token": None, "model": digest, "fleet": fleet}
+        return "derived-" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

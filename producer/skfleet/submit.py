@@ -1,0 +1,118 @@
+"""Submitting: spec and plan to S3, the job to the tracker, the messages to SQS; in an order that heals.
+
+Whatever was written before the producer died is found by the submission token: the same request
+again sends every message once more (harmless: the first commit of a chunk wins) and goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from skfleet.preflight import Prepared
+from skfleet.progress import Steps
+from skfleet.request import PredictRequest
+from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.chunks import ChunkPlan
+from skfleet_common.contracts.jobs import JobRecord, JobSpec
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
+from skfleet_common.contracts.states import JobState
+
+#: Messages between two updates of the progress bar.
+MESSAGES_A_STEP = 100
+
+FIRST_RUN = 1
+
+
+def find_submitted(cloud: Cloud, token: str, *, explicit: bool) -> JobRecord | None:
+    """Give the job that this token made: an explicit token's for ever, a derived one's while it lives."""
+    record = cloud.tracker.job_of_token(token)
+    if record is None or (record.state.is_terminal and not explicit):
+        return None
+    return record
+
+
+def submit(request: PredictRequest, prepared: Prepared, *, cloud: Cloud, fleet: str, token: str) -> JobRecord:
+    """Write the job down, without sending anything yet. Of two racing submitters both get the same job."""
+    now = datetime.now(UTC)
+    job = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    spec = _spec(request, prepared, job=job, fleet=fleet, now=now)
+    cloud.store.put(cloud.names.plan(job), prepared.plan.to_json())
+    cloud.store.put(cloud.names.spec(job), spec.to_json())
+    record = JobRecord(
+        job=job,
+        state=JobState.SUBMITTING,
+        run=FIRST_RUN,
+        model=spec.model,
+        digest=spec.digest,
+        table=spec.table,
+        output_table=spec.output_table,
+        rows=spec.rows,
+        chunks=spec.chunks,
+        run_chunks=spec.chunks,
+        created_at=now,
+        token=token,
+    )
+    return cloud.tracker.create_job(record, token=token, explicit=request.token is not None)
+
+
+def send_messages(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
+    """Send every message of a submitted job and let it run. Interrupted, the job is cancelled."""
+    try:
+        plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(record.job)))
+        with steps.step("Sending chunks", total=len(plan.chunks), unit="chunks") as step:
+            for sent, bodies in _batches(record, plan):
+                cloud.queue.send(bodies)
+                step.reach(sent)
+        if plan.chunks:
+            cloud.tracker.move(record.job, JobState.RUNNING, run=record.run)
+        else:  # no worker will ever find the root of an empty tree full
+            cloud.tracker.begin_publishing(record.job, run=record.run)
+            cloud.queue.send([encode(PublishMessage(job=record.job, run=record.run))])
+    except KeyboardInterrupt:
+        cloud.tracker.move(
+            record.job, JobState.CANCELLED, run=record.run, reason="Interrupted while it was being submitted."
+        )
+        raise
+
+
+def _batches(record: JobRecord, plan: ChunkPlan) -> Iterator[tuple[int, list[str]]]:
+    """Give the bodies of the plan's messages in batches, each with the number sent after it."""
+    for begin in range(0, len(plan.chunks), MESSAGES_A_STEP):
+        batch = plan.chunks[begin : begin + MESSAGES_A_STEP]
+        yield (
+            begin + len(batch),
+            [
+                encode(
+                    ChunkMessage(
+                        job=record.job,
+                        run=record.run,
+                        position=begin + offset,
+                        run_chunks=len(plan.chunks),
+                        chunk=chunk,
+                    )
+                )
+                for offset, chunk in enumerate(batch)
+            ],
+        )
+
+
+def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, now: datetime) -> JobSpec:
+    return JobSpec(
+        job=job,
+        fleet=fleet,
+        model=prepared.bundle.manifest.name,
+        digest=prepared.bundle.digest,
+        table=prepared.source.table.name,
+        id_columns=tuple(column.name for column in prepared.id_columns),
+        split_column=prepared.split_column.name,
+        split_type=prepared.split_column.warehouse_type,
+        where=prepared.source.where,
+        output_table=prepared.output_table,
+        if_exists=request.if_exists,
+        output_columns=prepared.output_columns,
+        created_at=now,
+        rows=prepared.plan.rows,
+        chunks=len(prepared.plan.chunks),
+    )

@@ -1,0 +1,37 @@
+"""Which fleet a command talks to: what ``SKFLEET_*`` says, else the running local stack, else none."""
+
+from __future__ import annotations
+
+from skfleet.local.stack import running_settings
+from skfleet_common.contracts.errors import EnvironmentFault
+from skfleet_common.settings import Settings
+
+
+def resolve_target(settings: Settings) -> Settings:
+    """Complete ``settings`` from the running local stack where they name no fleet of their own.
+
+    Raises:
+        EnvironmentFault: nothing names a fleet. AWS itself is never a default.
+    """
+    if settings.bucket is not None:
+        return settings
+    local = running_settings(settings)
+    if local is None:
+        raise EnvironmentFault(
+            "No fleet to talk to: no local stack is up here; start one with: skfleet local up "
+            "(or set SKFLEET_BUCKET and SKFLEET_WAREHOUSE_URL)."
+        )
+    return local
+
+
+def warehouse_url(settings: Settings) -> str:
+    """Give the warehouse's URL.
+
+    Raises:
+        EnvironmentFault: nothing names a warehouse.
+    """
+    if settings.warehouse_url is None:
+        raise EnvironmentFault(
+            "No warehouse is named; set SKFLEET_WAREHOUSE_URL=postgresql://user:password@host:port/database."
+        )
+    return settings.warehouse_url

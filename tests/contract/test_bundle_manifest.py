@@ -1,0 +1,71 @@
+"""A stored manifest is read by this version and by the next: it says what it said when it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_samples import CITY, SHOP_COLUMNS, fit_shop
+from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.model.bundle import MANIFEST_FILE, METRICS_FILE, digest_of, pack, read_manifest
+from skfleet_common.model.manifest import FeatureKind, FeatureManifest, Role, Task
+from skfleet_common.model.policies import NullPolicy, UnseenPolicy
+from skfleet_common.model.preflight import check_source
+from skfleet_common.model.versions import SkewPolicy
+
+STORED = Path(__file__).parent / "fixtures" / "bundle" / "manifest_v1.json"
+
+
+def test_a_stored_manifest_says_what_it_said() -> None:
+    manifest = FeatureManifest.from_json(STORED.read_bytes())
+    assert manifest.schema_version == 1
+    assert (manifest.name, manifest.model, manifest.format) == ("shop", "logistic_regression", "skops")
+    assert manifest.skew_policy is SkewPolicy.PATCH
+    assert manifest.versions["scikit-learn"] == "1.9.1"
+    assert {column.role for column in manifest.columns} == {
+        Role.KEY,
+        Role.FEATURE,
+        Role.TARGET,
+        Role.EXCLUDED,
+    }
+    assert manifest.target.task is Task.CLASSIFICATION
+    features = {feature.column: feature for feature in manifest.features}
+    assert features["shelf"].kind is FeatureKind.CATEGORY
+    assert features["shelf"].levels is not None
+    assert features["shelf"].levels.dtype is LogicalDtype.INTEGER
+    assert features["shelf"].levels.values == (-1, 1, 7, 300)
+    assert (features["shelf"].nulls, features["shelf"].unseen) == (NullPolicy.REJECT_ROW, UnseenPolicy.ERROR)
+    assert features["shelf"].tolerated_unseen == 0.05
+    assert features[CITY].levels is not None
+    assert features[CITY].levels.values[0] == ""
+    assert features["paid"].parts[-1] == "epoch_second"
+    assert [column.name for column in manifest.output_columns()] == [
+        "prediction",
+        "proba_false",
+        "proba_true",
+    ]
+    assert manifest.provenance.source == "public.shop"
+    assert len(manifest.provenance.fingerprint) == 64
+    assert {file.name for file in manifest.files} == {"model.skops", "golden.parquet", "metrics.json"}
+
+
+def test_a_stored_manifest_still_guards_a_table() -> None:
+    assert check_source(FeatureManifest.from_json(STORED.read_bytes()), SHOP_COLUMNS) == []
+
+
+def test_a_stored_manifest_is_written_as_it_was_read() -> None:
+    raw = STORED.read_bytes()
+    assert FeatureManifest.from_json(raw).to_json() == raw
+
+
+def test_what_is_packed_is_what_was_fitted() -> None:
+    fitted = fit_shop(name="shop", source="public.shop", where="id > 0")
+    files = pack(fitted)
+    manifest = read_manifest(files[MANIFEST_FILE], digest=digest_of(files[MANIFEST_FILE]))
+    assert manifest.features == fitted.manifest.features
+    assert manifest.provenance.where == "id > 0"
+    assert manifest.hints.rows_per_second_per_core > 0
+    assert manifest.hints.model_bytes > 0
+    assert {file.name: file.size for file in manifest.files} == {
+        name: len(raw) for name, raw in files.items() if name != MANIFEST_FILE
+    }
+    assert files[METRICS_FILE].startswith(b"{")

@@ -1,0 +1,90 @@
+"""The whole of skfleet on a local stack of the tests' own, driven by its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg2
+
+from skfleet.api import Fleet
+
+SKFLEET = [sys.executable, "-m", "skfleet"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Stdout as the one JSON object that it must be."""
+        return json.loads(self.out)
+
+    @property
+    def sentence(self) -> str:
+        """The error's line on stderr."""
+        return next(line for line in self.err.splitlines() if line.startswith("skfleet: "))
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without anything that could lead to another fleet."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}
+
+
+@dataclass(frozen=True)
+class World:
+    """A running stack, with the command line and the database at hand."""
+
+    home: Path
+    fleet: Fleet
+    dsn: str
+
+    def cli(self, *words: str, timeout: float = 240, **environment: str) -> Answer:
+        """Run a command against this stack."""
+        done = subprocess.run(
+            [*SKFLEET, *words],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.home.parent,
+            stdin=subprocess.DEVNULL,
+            env=clean_environment() | {"SKFLEET_HOME": str(self.home)} | environment,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def sql(self, text: str) -> list[tuple[Any, ...]]:
+        """Run a statement as the warehouse's user and give its rows."""
+        connection = psycopg2.connect(self.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(text)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def frame(self, text: str) -> pd.DataFrame:
+        """Read a query as a data scientist would: plain psycopg2 rows in a DataFrame."""
+        connection = psycopg2.connect(self.dsn)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                names = [part.name for part in cursor.description or ()]
+                return pd.DataFrame(cursor.fetchall(), columns=names)
+        finally:
+            connection.close()
+
+    def queue_is_empty(self) -> bool:
+        """Whether no message is left, visible or in flight."""
+        return self.fleet.cloud.queue.approximate_depth() == 0

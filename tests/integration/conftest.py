@@ -1,0 +1,5 @@
+"""The real services that the integration tests run against."""
+
+from tests.integration.worker_fleet import aws_endpoint, fleet, model_files, warehouse_server
+
+__all__ = ["aws_endpoint", "fleet", "model_files", "warehouse_server"]

@@ -1,0 +1,100 @@
+"""Messages: what is written is read, and what is not ours is refused by kind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skfleet_common.contracts.chunks import Chunk, IdRange
+from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
+from skfleet_common.contracts.messages import (
+    MAX_MESSAGE_BYTES,
+    MESSAGE_VERSION,
+    ChunkMessage,
+    PublishMessage,
+    decode,
+    encode,
+)
+
+KEYS = st.none() | st.text(max_size=200)
+CHUNKS = st.builds(
+    Chunk,
+    number=st.integers(0, 10_000_000),
+    range=st.builds(IdRange, first=KEYS, stop=KEYS, stop_included=st.booleans(), nulls=st.booleans()),
+    rows=st.integers(0, 10**12),
+)
+JOBS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=60)
+COUNTS = st.integers(1, 10_000_000)
+MESSAGES = st.one_of(
+    st.builds(
+        ChunkMessage, job=JOBS, run=COUNTS, position=st.integers(0, 10**7), run_chunks=COUNTS, chunk=CHUNKS
+    ),
+    st.builds(PublishMessage, job=JOBS, run=COUNTS),
+)
+
+
+@given(MESSAGES)
+def test_a_message_is_read_as_it_was_written(message: ChunkMessage | PublishMessage) -> None:
+    assert decode(encode(message)) == message
+
+
+@given(MESSAGES)
+def test_ten_messages_fit_one_billed_request(message: ChunkMessage | PublishMessage) -> None:
+    assert len(encode(message).encode()) < MAX_MESSAGE_BYTES
+
+
+@given(MESSAGES)
+def test_fields_that_a_later_version_adds_are_ignored(message: ChunkMessage | PublishMessage) -> None:
+    later = json.loads(encode(message)) | {"added_later": {"anything": [1]}}
+    assert decode(json.dumps(later)) == message
+
+
+@given(MESSAGES, st.integers(MESSAGE_VERSION + 1, 1_000))
+def test_a_message_of_a_newer_version_is_no_poison(
+    message: ChunkMessage | PublishMessage, version: int
+) -> None:
+    newer = json.loads(encode(message)) | {"schema_version": version, "kind": "not known yet"}
+    with pytest.raises(NewerMessage, match=f"version {version}") as error:
+        decode(json.dumps(newer))
+    assert error.value.retryable
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not JSON",
+        "null",
+        "[]",
+        "{}",
+        '{"schema_version": null}',
+        '{"schema_version": 1}',
+        '{"schema_version": 1, "kind": "chunk"}',
+        '{"schema_version": 1, "kind": "dance", "job": "j", "run": 1}',
+        '{"schema_version": 1, "kind": "publish", "job": "j", "run": 0}',
+        '{"schema_version": "one", "kind": "publish", "job": "j", "run": 1}',
+        '{"schema_version": 1, "kind": "publish", "job": "j", "run": 1',
+    ],
+)
+def test_what_nobody_of_us_wrote_is_unreadable(body: str) -> None:
+    with pytest.raises(UnreadableMessage):
+        decode(body)
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_no_text_at_all_gives_another_error(body: str) -> None:
+    with pytest.raises((UnreadableMessage, NewerMessage)):
+        decode(body)
+
+
+def test_what_a_message_holds_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(UnreadableMessage) as error:
+        decode('{"schema_version": 1, "kind": "publish", "job": {"secret": "row value"}, "run": 1}')
+    assert "row value" not in str(error.value)
+
+
+@given(MESSAGES)
+def test_a_body_holds_only_characters_that_sqs_takes(message: ChunkMessage | PublishMessage) -> None:
+    assert all(" " <= character <= "~" for character in encode(message))

@@ -1,0 +1,118 @@
+"""The plan: every key in exactly one chunk, chunks as equal as the bins allow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skfleet.plan import plan_chunks
+from skfleet_common.contracts.chunks import IdRange
+from skfleet_common.tables.port import KeyBin, KeyHistogram
+
+
+@st.composite
+def histograms(draw: st.DrawFn) -> KeyHistogram:
+    """Bins over growing integers, with gaps between them, of widths 1 to 9."""
+    key, bins = draw(st.integers(-50, 50)), []
+    for _ in range(draw(st.integers(0, 60))):
+        first = key + draw(st.integers(0, 5))
+        last = first + draw(st.integers(0, 8))
+        bins.append(KeyBin(first=str(first), last=str(last), rows=draw(st.integers(1, 400))))
+        key = last + 1
+    return KeyHistogram(bins=tuple(bins), null_rows=draw(st.integers(0, 500)))
+
+
+def lies_in(key: int, within: IdRange) -> bool:
+    if within.nulls:
+        return False
+    assert within.first is not None
+    assert within.stop is not None
+    stop = int(within.stop)
+    return int(within.first) <= key and (key <= stop if within.stop_included else key < stop)
+
+
+@given(histograms(), st.integers(1, 3_000))
+def test_a_plan_covers_every_key_exactly_once(histogram: KeyHistogram, chunk_rows: int) -> None:
+    plan = plan_chunks(histogram, chunk_rows=chunk_rows)
+    for part in histogram.bins:
+        for key in range(int(part.first), int(part.last) + 1):
+            assert sum(lies_in(key, chunk.range) for chunk in plan.chunks) == 1
+
+
+@given(histograms(), st.integers(1, 3_000))
+def test_each_chunk_has_the_rows_of_its_bins_and_no_bin_is_divided(
+    histogram: KeyHistogram, chunk_rows: int
+) -> None:
+    plan = plan_chunks(histogram, chunk_rows=chunk_rows)
+    assert plan.rows == histogram.rows
+    for chunk in plan.chunks:
+        inside = [part for part in histogram.bins if lies_in(int(part.first), chunk.range)]
+        assert all(lies_in(int(part.last), chunk.range) for part in inside)
+        assert chunk.rows == (histogram.null_rows if chunk.range.nulls else sum(p.rows for p in inside))
+        assert chunk.rows > 0
+
+
+@given(histograms(), st.integers(1, 3_000))
+def test_ranges_are_half_open_in_order_and_end_at_the_largest_key(
+    histogram: KeyHistogram, chunk_rows: int
+) -> None:
+    plan = plan_chunks(histogram, chunk_rows=chunk_rows)
+    assert [chunk.number for chunk in plan.chunks] == list(range(len(plan.chunks)))
+    ranges = [chunk.range for chunk in plan.chunks if not chunk.range.nulls]
+    assert all(left.stop == right.first and not left.stop_included for left, right in pairwise(ranges))
+    if ranges:
+        assert ranges[0].first == histogram.bins[0].first
+        assert ranges[-1] == ranges[-1].model_copy(
+            update={"stop": histogram.bins[-1].last, "stop_included": True}
+        )
+
+
+@given(histograms(), st.integers(1, 3_000))
+def test_rows_without_a_key_are_the_last_chunk(histogram: KeyHistogram, chunk_rows: int) -> None:
+    chunks = plan_chunks(histogram, chunk_rows=chunk_rows).chunks
+    assert [chunk.number for chunk in chunks if chunk.range.nulls] == (
+        [len(chunks) - 1] if histogram.null_rows else []
+    )
+
+
+@given(histograms(), st.integers(1, 3_000))
+def test_a_chunk_is_off_its_equal_share_by_a_bin_at_most(histogram: KeyHistogram, chunk_rows: int) -> None:
+    plan = plan_chunks(histogram, chunk_rows=chunk_rows)
+    rows = histogram.rows - histogram.null_rows
+    if not rows:
+        return
+    share = rows / -(-rows // chunk_rows)
+    heaviest = max(part.rows for part in histogram.bins)
+    assert all(chunk.rows <= share + heaviest for chunk in plan.chunks if not chunk.range.nulls)
+
+
+@given(st.integers(1, 500), st.integers(1, 60))
+def test_single_row_bins_give_exactly_as_many_chunks_as_are_needed(rows: int, chunk_rows: int) -> None:
+    bins = tuple(KeyBin(first=str(key), last=str(key), rows=1) for key in range(rows))
+    plan = plan_chunks(KeyHistogram(bins=bins, null_rows=0), chunk_rows=chunk_rows)
+    sizes = [chunk.rows for chunk in plan.chunks]
+    assert len(sizes) == -(-rows // chunk_rows)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_key_heavier_than_a_chunk_stays_in_one_chunk() -> None:
+    bins = (KeyBin("1", "5", 10), KeyBin("6", "6", 5_000), KeyBin("7", "9", 10))
+    plan = plan_chunks(KeyHistogram(bins=bins, null_rows=0), chunk_rows=100)
+    assert [chunk.rows for chunk in plan.chunks] == [10, 5_000, 10]
+
+
+def test_a_table_without_rows_has_no_chunks() -> None:
+    assert plan_chunks(KeyHistogram(bins=(), null_rows=0), chunk_rows=10).chunks == ()
+
+
+def test_a_table_without_keys_is_one_chunk() -> None:
+    plan = plan_chunks(KeyHistogram(bins=(), null_rows=7), chunk_rows=2)
+    assert [(chunk.range.nulls, chunk.rows) for chunk in plan.chunks] == [(True, 7)]
+
+
+def test_a_chunk_of_no_rows_is_no_chunk() -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        plan_chunks(KeyHistogram(bins=(), null_rows=7), chunk_rows=0)

@@ -1,0 +1,176 @@
+"""Stored shapes: what an earlier version wrote is read, and what is written today is what stands in the fixtures.
+
+``tests/contract/fixtures/vN`` holds what schema version N writes. A file there never changes; a new schema
+version gets a new folder, and both stay readable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange, TableName
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, JobSpec, OutputColumn
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
+from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
+from skfleet_common.contracts.states import JobState
+from skfleet_common.contracts.workers import WorkerPresence
+
+FIXTURES = Path(__file__).parent.parent / "contract" / "fixtures"
+
+JOB = "flights-delay-20261123-0742-1f3c"
+DIGEST = "5f" * 32
+FLIGHTS = TableName(schema_name="public", name="flights")
+SCORES = TableName(schema_name="public", name='Scores "of" flights')
+CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
+FINISHED = datetime(2026, 11, 23, 7, 44, tzinfo=UTC)
+CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
+
+#: One of every shape that version 1 writes, with every field given.
+V1: dict[str, StoredShape] = {
+    "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK),
+    "publish_message": PublishMessage(job=JOB, run=2),
+    "chunk_plan": ChunkPlan(
+        chunks=(
+            CHUNK,
+            Chunk(number=8, range=IdRange(first="80001", stop="90000", stop_included=True), rows=10_000),
+            Chunk(number=9, range=IdRange(nulls=True), rows=3),
+        )
+    ),
+    "job_spec": JobSpec(
+        job=JOB,
+        fleet="local",
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        id_columns=("id",),
+        split_column="id",
+        split_type="bigint",
+        where="month < 10",
+        output_table=SCORES,
+        if_exists=IfExists.REPLACE,
+        output_columns=(
+            OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
+            OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),
+        ),
+        created_at=CREATED,
+        rows=20_003,
+        chunks=10,
+    ),
+    "commit_done": Commit(
+        job=JOB,
+        run=1,
+        chunk=7,
+        outcome=CommitOutcome.DONE,
+        attempt="0d5a4c3e8f5b4f0c9a9c2f6f6f1b1a11",
+        worker="host-1-4711",
+        rows_read=10_000,
+        rows_scored=9_999,
+        rows_rejected=1,
+        output_key=f"local/jobs/{JOB}/out/0000007/0d5a4c3e8f5b4f0c9a9c2f6f6f1b1a11.parquet",
+        output_sha256="a7" * 32,
+        rejects_key=f"local/jobs/{JOB}/rejects/0000007/0d5a4c3e8f5b4f0c9a9c2f6f6f1b1a11.parquet",
+        seconds_reading=0.25,
+        seconds_scoring=1.5,
+        seconds_writing=0.0625,
+    ),
+    "commit_failed": Commit(
+        job=JOB,
+        run=1,
+        chunk=8,
+        outcome=CommitOutcome.FAILED,
+        attempt="7c",
+        worker="host-1-4711",
+        reason="The connection broke 5 times.",
+    ),
+    "job_record": JobRecord(
+        job=JOB,
+        state=JobState.FAILED,
+        run=2,
+        run_chunks=4,
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        output_table=SCORES,
+        rows=20_003,
+        chunks=10,
+        created_at=CREATED,
+        token="nightly-2026-11-23",
+        reason="1 of 10 chunks failed.",
+        rows_scored=20_002,
+        rows_rejected=1,
+        finished_at=FINISHED,
+    ),
+    "worker_presence": WorkerPresence(
+        worker="host-1-4711",
+        host="host-1",
+        supervisor_pid=4711,
+        scorer_pids=(4712, 4713),
+        versions={"scikit-learn": "1.9.0"},
+        working_on=(f"{JOB} chunk 7",),
+        seen_at=CREATED,
+    ),
+}
+
+READERS: dict[str, Callable[[str], Any]] = {
+    name: decode if isinstance(shape, ChunkMessage | PublishMessage) else type(shape).from_json
+    for name, shape in V1.items()
+}
+
+STORED_CLASSES = {type(shape) for shape in V1.values()}
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("v*/*.json")), ids=lambda path: path.stem)
+def test_what_any_version_wrote_is_read(path: Path) -> None:
+    shape = READERS[path.stem](path.read_text())
+    if path.parent.name == "v1":
+        assert shape == V1[path.stem]
+
+
+@pytest.mark.parametrize("name", V1)
+def test_what_is_written_today_is_what_the_fixture_says(name: str) -> None:
+    shape = V1[name]
+    written = encode(shape) if isinstance(shape, ChunkMessage | PublishMessage) else shape.to_json()
+    fixture = FIXTURES / f"v{shape.schema_version}" / f"{name}.json"
+    assert json.loads(written) == json.loads(fixture.read_text())
+
+
+@pytest.mark.parametrize("cls", STORED_CLASSES, ids=lambda cls: cls.__name__)
+def test_a_fixture_gives_every_field_of_its_shape(cls: type[StoredShape]) -> None:
+    given: set[str] = set()
+    for shape in V1.values():
+        if isinstance(shape, cls):
+            given |= shape.model_fields_set | {"schema_version", "kind"}
+    assert given >= set(cls.model_fields)
+
+
+@pytest.mark.parametrize("name", V1)
+def test_a_shape_of_a_newer_version_is_refused_by_name(name: str) -> None:
+    cls = type(V1[name])
+    newer = json.dumps(json.loads(V1[name].to_json()) | {"schema_version": cls.WRITES + 1})
+    with pytest.raises(NewerShape, match=f"{cls.__name__} has schema version {cls.WRITES + 1}"):
+        cls.from_json(newer)
+
+
+@pytest.mark.parametrize("name", V1)
+def test_a_field_that_a_later_minor_version_adds_is_ignored(name: str) -> None:
+    later = json.loads(V1[name].to_json()) | {"added_later": [1]}
+    assert type(V1[name]).from_json(json.dumps(later)) == V1[name]
+
+
+@pytest.mark.parametrize("raw", ["", "[]", "{}", "not JSON", '{"schema_version": 1}'])
+def test_what_is_no_such_shape_is_refused(raw: str) -> None:
+    with pytest.raises(UnreadableShape, match="no JobSpec"):
+        JobSpec.from_json(raw)
+
+
+def test_the_error_names_the_field_and_not_its_value() -> None:
+    raw = json.loads(V1["chunk_plan"].to_json())
+    raw["chunks"][0]["rows"] = "row value"
+    with pytest.raises(UnreadableShape, match=r"chunks\.0\.rows") as error:
+        ChunkPlan.from_json(json.dumps(raw))
+    assert "row value" not in str(error.value)

@@ -1,0 +1,76 @@
+"""Outcomes: how far an error reaches, and what may be said of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skfleet_common.aws.store import NoSuchObject
+from skfleet_common.contracts.errors import (
+    BundleRefused,
+    EnvironmentFault,
+    JobFailed,
+    SkfleetError,
+    SourceChanged,
+    TryAgain,
+)
+from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
+from skfleet_worker.backoff import LONGEST_SECONDS, backoff_seconds
+from skfleet_worker.outcomes import Blame, ChunkRefused, frames_of, weigh
+
+MAX_ATTEMPTS = 5
+attempts = st.integers(1, 10)
+
+
+def blame(error: Exception, attempt: int) -> Blame:
+    return weigh(error, receive_count=attempt, max_attempts=MAX_ATTEMPTS).blame
+
+
+@pytest.mark.parametrize("kind", [BundleRefused, SourceChanged, JobFailed, NoSuchObject, UnreadableShape])
+@given(attempt=attempts)
+def test_what_every_chunk_would_meet_fails_the_job_at_once(kind: type[SkfleetError], attempt: int) -> None:
+    assert blame(kind("It is so; mend it."), attempt) is Blame.JOB
+
+
+@pytest.mark.parametrize("kind", [TryAgain, EnvironmentFault, ValueError, MemoryError, OSError])
+@given(attempt=attempts)
+def test_what_may_pass_is_tried_again_until_the_last_attempt(kind: type[Exception], attempt: int) -> None:
+    expected = Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK
+    assert blame(kind("for now"), attempt) is expected
+
+
+@given(attempt=attempts)
+def test_drift_fails_the_chunk_and_not_the_other_chunks(attempt: int) -> None:
+    assert blame(ChunkRefused("2 rows were planned, 3 read."), attempt) is Blame.CHUNK
+
+
+@given(attempt=attempts)
+def test_what_a_newer_version_wrote_is_left_to_newer_workers(attempt: int) -> None:
+    assert blame(NewerShape("Update skfleet."), attempt) is Blame.ATTEMPT
+
+
+def test_the_words_of_foreign_errors_are_never_passed_on() -> None:
+    try:
+        float("a row's value")
+    except ValueError as exc:
+        error = exc
+    failure = weigh(error, receive_count=MAX_ATTEMPTS, max_attempts=MAX_ATTEMPTS)
+    assert "value" not in failure.reason.replace("ValueError", "")
+    assert "ValueError at tests/unit/test_worker_outcomes.py" in failure.reason
+    assert not any("a row's value" in frame for frame in frames_of(error))
+
+
+def test_the_frames_name_what_led_to_an_error() -> None:
+    cause = KeyError("cause")
+    error = TryAgain("It passes.")
+    error.__cause__ = cause
+    frames = frames_of(error)
+    assert frames[0] == "TryAgain"
+    assert "KeyError" in frames
+
+
+@given(receive_count=st.integers(1, 1_000))
+def test_a_delay_grows_with_the_attempts_and_stays_within_its_limit(receive_count: int) -> None:
+    ceiling = min(LONGEST_SECONDS, 2.0 ** (receive_count - 1))
+    assert ceiling / 2 - 0.5 <= backoff_seconds(receive_count) <= ceiling

@@ -1,0 +1,106 @@
+"""An attempt: one delivery's processing in a scorer, from the first look at its job to what becomes of it."""
+
+from __future__ import annotations
+
+import structlog
+
+from skfleet_common.aws.tracker import NoSuchJob
+from skfleet_common.contracts.jobs import CommitOutcome
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
+from skfleet_worker.backoff import backoff_seconds
+from skfleet_worker.bench import Workbench
+from skfleet_worker.chunk import failed_commit, run_chunk
+from skfleet_worker.completion import climb, close_chunk, fail_job
+from skfleet_worker.outcomes import Blame, Failure, frames_of, weigh
+from skfleet_worker.protocol import Assignment, Ending, Finished
+from skfleet_worker.publish import run_publish
+
+ACKED = Finished(Ending.ACK)
+
+log = structlog.get_logger()
+
+
+def carry_out(assignment: Assignment, bench: Workbench) -> Finished:
+    """Do what the message asks for, and say what is to become of its delivery. Never raises."""
+    message = assignment.message
+    bound = {"job": message.job, "run": message.run, "attempt_number": assignment.receive_count}
+    if isinstance(message, ChunkMessage):
+        bound["chunk"] = message.chunk.number
+    with structlog.contextvars.bound_contextvars(**bound):
+        try:
+            return _carry_out(assignment, bench)
+        except Exception as error:  # noqa: BLE001  (the worker's one: whatever it is, the delivery must not be lost)
+            return _after(error, assignment, bench)
+
+
+def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
+    message = assignment.message
+    if why := _moot(message, bench):
+        log.info("message.moot", why=why)
+        return ACKED
+    if isinstance(message, PublishMessage):
+        _publish(assignment, message, bench)
+    else:
+        _chunk(assignment, message, bench)
+    return ACKED
+
+
+def _moot(message: ChunkMessage | PublishMessage, bench: Workbench) -> str | None:
+    """Say why nothing is left to do for a message, or None."""
+    try:
+        record = bench.cloud.tracker.job(message.job)
+    except NoSuchJob:
+        return "there is no such job"
+    if record.state.is_terminal:
+        return f"the job is {record.state.value}"
+    if record.run != message.run:
+        return f"the job is at run {record.run}"
+    return None
+
+
+def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
+    if standing := bench.cloud.tracker.commits(message.job, [message.chunk.number]):
+        commit = standing[0]
+        if commit.outcome is CommitOutcome.DONE or commit.run == message.run:
+            # Its worker may have died before it climbed.
+            log.info("chunk.was_committed")
+            climb(bench.cloud, message, commit)
+            return
+    if reason := assignment.give_up_because:
+        close_chunk(bench.cloud, message, failed_commit(message, bench, reason=reason))
+        return
+    log.info("chunk.started", rows=message.chunk.rows)
+    run_chunk(message, bench)
+
+
+def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) -> None:
+    if reason := assignment.give_up_because:
+        fail_job(bench.cloud, message.job, message.run, reason=f"Publishing failed: {reason}.")
+        return
+    run_publish(message, bench)
+
+
+def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
+    """Record a failure that is final, release what may yet succeed."""
+    failure = weigh(error, receive_count=assignment.receive_count, max_attempts=bench.settings.max_attempts)
+    # The table may not be what this scorer remembers.
+    bench.sources.forget(assignment.message.job)
+    log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
+    if failure.blame is not Blame.ATTEMPT:
+        try:
+            _record(failure, assignment.message, bench)
+        except Exception as exc:  # noqa: BLE001  (as above; the failure is recorded at the next delivery)
+            log.warning("failure.not_recorded", frames=frames_of(exc))
+        else:
+            return ACKED
+    return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
+
+
+def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
+    if isinstance(message, PublishMessage):
+        fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
+        return
+    if failure.blame is Blame.JOB:
+        # Before the climb: from here on the job's other messages are moot.
+        fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
+    close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))

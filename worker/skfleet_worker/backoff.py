@@ -1,0 +1,18 @@
+"""How long a released message stays hidden, by how often it was received.
+
+Jittered, so that a fleet does not return in step.
+"""
+
+from __future__ import annotations
+
+import random
+
+#: After the first failure; doubled with every further one.
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 300.0
+
+
+def backoff_seconds(receive_count: int) -> int:
+    """Give the delay after the ``receive_count``-th attempt failed, in whole seconds as SQS wants it."""
+    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(receive_count - 1, 20))
+    return round(random.uniform(ceiling / 2, ceiling))  # noqa: S311  (jitter, no secret)

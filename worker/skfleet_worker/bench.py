@@ -1,0 +1,58 @@
+"""The workbench: what a scorer works with, made once for each process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from skfleet_common.aws.session import Cloud, connect_cloud
+from skfleet_common.contracts.errors import EnvironmentFault
+from skfleet_common.settings import Settings
+from skfleet_common.tables import open_warehouse
+from skfleet_common.tables.port import Warehouse
+from skfleet_worker.folders import cache_folder, fresh_seat
+from skfleet_worker.models import Models
+from skfleet_worker.sources import Sources
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Clients, caches and the scratch folder of one scorer."""
+
+    settings: Settings
+    worker: str
+    cloud: Cloud
+    warehouse: Warehouse
+    models: Models
+    sources: Sources
+    scratch: Path
+    #: Tells the supervisor that a stage or batch is through, with the rows scored so far.
+    report: Callable[[int], None]
+
+    @classmethod
+    def set_up(
+        cls, settings: Settings, *, worker: str, seat: int, report: Callable[[int], None]
+    ) -> Workbench:
+        """Make the bench in the process that will use it: clients do not survive a fork.
+
+        Raises:
+            EnvironmentFault: fleet, warehouse or cache folder are not there.
+        """
+        if settings.warehouse_url is None:
+            raise EnvironmentFault(
+                "No warehouse is set; set SKFLEET_WAREHOUSE_URL, for example from `skfleet local env`."
+            )
+        cloud = connect_cloud(settings)
+        warehouse = open_warehouse(settings.warehouse_url, statement_seconds=settings.statement_seconds)
+        cache = cache_folder(settings)
+        return cls(
+            settings=settings,
+            worker=worker,
+            cloud=cloud,
+            warehouse=warehouse,
+            models=Models(cloud, cache),
+            sources=Sources(cloud, warehouse.catalogue),
+            scratch=fresh_seat(cache, worker, seat),
+            report=report,
+        )

@@ -1,0 +1,69 @@
+"""Completion: commit, climb, and, when the run is complete, see to its publication.
+
+Every step may be repeated, by anybody.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
+from skfleet_common.contracts.states import JobState
+
+#: Failed chunks whose reasons a job's own reason gives.
+NAMED_AT_MOST = 3
+
+log = structlog.get_logger()
+
+
+def close_chunk(cloud: Cloud, message: ChunkMessage, commit: Commit) -> Commit:
+    """Commit an attempt and climb; gives the commit that stands, which may be another attempt's."""
+    standing = cloud.tracker.commit(commit)
+    log.info(
+        "chunk.committed" if standing.attempt == commit.attempt else "chunk.committed_by_another",
+        outcome=standing.outcome.value,
+        rows=standing.rows_read,
+        scored=standing.rows_scored,
+        rejected=standing.rows_rejected,
+        reason=standing.reason,
+        seconds_reading=commit.seconds_reading,
+        seconds_scoring=commit.seconds_scoring,
+        seconds_writing=commit.seconds_writing,
+    )
+    climb(cloud, message, standing)
+    return standing
+
+
+def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
+    """Tell the completion tree of a commit that stands, and end the run if that made it complete."""
+    failed = standing.outcome is CommitOutcome.FAILED
+    root = cloud.tracker.climb(message.job, message.run, message.position, message.run_chunks, failed=failed)
+    if root is None or not root.full:
+        return
+    if root.failed:
+        fail_job(cloud, message.job, message.run, reason=_reason(cloud, message))
+    elif cloud.tracker.begin_publishing(message.job, run=message.run):
+        cloud.queue.send([encode(PublishMessage(job=message.job, run=message.run))])
+        log.info("job.complete")
+
+
+def fail_job(cloud: Cloud, job: str, run: int, *, reason: str) -> None:
+    """Move the job to FAILED with its reason, unless it has ended already."""
+    if cloud.tracker.move(job, JobState.FAILED, run=run, reason=reason, finished_at=datetime.now(UTC)):
+        log.error("job.failed", reason=reason)
+
+
+def _reason(cloud: Cloud, message: ChunkMessage) -> str:
+    """Say which chunks failed, and why the first ones did."""
+    chunks = cloud.tracker.job(message.job).chunks
+    failed = [
+        commit
+        for commit in cloud.tracker.commits(message.job, range(chunks))
+        if commit.outcome is CommitOutcome.FAILED
+    ]
+    named = " ".join(f"Chunk {commit.chunk}: {commit.reason}" for commit in failed[:NAMED_AT_MOST])
+    return f"{len(failed)} of {chunks} chunks failed. {named}"

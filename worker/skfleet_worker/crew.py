@@ -1,0 +1,184 @@
+"""The crew: one scoring process a core, as the supervisor sees them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+import structlog
+
+from skfleet_common.settings import Settings
+from skfleet_worker.protocol import FromScorer, Ready
+from skfleet_worker.scorer import serve
+from skfleet_worker.work import Work
+
+#: Longest pause before a scorer that keeps dying is started again.
+MAX_RESTART_SECONDS = 30.0
+#: What the fork server imports, in this order, before it forks.
+PRELOAD = ["skfleet_worker.fork_server", "skfleet_worker.preload"]
+
+log = structlog.get_logger()
+
+
+class Scorer:
+    """One seat of the crew: a scoring process, replaced by a new one when it dies."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.is_ready = False
+        self.work: Work | None = None
+        self.not_before = 0.0
+        #: Deaths since it was last ready.
+        self.deaths = 0
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a process in this seat."""
+        return self._process is not None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be given work now."""
+        return self.is_ready and self.work is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once there is a process."""
+        return self._process.pid if self._process else None
+
+    def waitables(self) -> list[Connection | int]:
+        """Give what becomes ready when the process has something to say, or has ended."""
+        if self._process is None or self._connection is None:
+            return []
+        return [self._connection, self._process.sentinel]
+
+    def start(self, settings: Settings, worker: str) -> None:
+        """Start a process. It says by itself when it is ready."""
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("forkserver")
+        self._process = context.Process(
+            target=serve,
+            kwargs={"connection": theirs, "settings": settings, "worker": worker, "seat": self.number},
+            name=f"scorer-{self.number}",
+            daemon=True,
+        )
+        self._connection = ours
+        with _signals_blocked():
+            self._process.start()
+        theirs.close()
+
+    def give(self, work: Work) -> None:
+        """Hand over work; a process that is dying is noticed by its sentinel."""
+        self.work = work
+        if self._connection is None:
+            raise RuntimeError("a scorer without a process was given work")
+        try:
+            self._connection.send(work.assignment)
+        except OSError:
+            log.debug("scorer.gone_before_work", scorer=self.pid)
+
+    def messages(self) -> Iterator[FromScorer]:
+        """Give what it has said so far; ends without an error when the process is gone."""
+        try:
+            while self._connection is not None and self._connection.poll():
+                message: FromScorer = self._connection.recv()
+                if isinstance(message, Ready):
+                    self.is_ready = True
+                    self.deaths = 0
+                yield message
+        except (EOFError, OSError):
+            return
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process is not None and not self._process.is_alive()
+
+    def kill(self) -> None:
+        """End the process at once, even when it is stopped; returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def bury(self, now: float) -> tuple[str, Work | None]:
+        """Clear the seat of a process that is gone; gives how it ended and what it worked on."""
+        if self._process is None:
+            raise RuntimeError("there is no process to bury")
+        self._process.join()
+        how, work = _describe(self._process.exitcode), self.work
+        if self._connection is not None:
+            self._connection.close()
+        self._process.close()
+        self._process = self._connection = self.work = None
+        self.is_ready = False
+        # The first restart is at once; one that dies again and again waits longer and longer.
+        self.not_before = now + (min(MAX_RESTART_SECONDS, 2.0**self.deaths) if self.deaths else 0.0)
+        self.deaths += 1
+        return how, work
+
+
+class Crew:
+    """All scorers of a worker."""
+
+    def __init__(self, settings: Settings, *, size: int, worker: str, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._clock = clock
+        self.scorers = [Scorer(number) for number in range(size)]
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+
+    def fill(self) -> None:
+        """Start a process in every empty seat whose time has come."""
+        for scorer in self.scorers:
+            if not scorer.is_started and self._clock() >= scorer.not_before:
+                scorer.start(self._settings, self._worker)
+
+    def waitables(self) -> list[Connection | int]:
+        """Give what to wait on for news of any scorer."""
+        return [waitable for scorer in self.scorers for waitable in scorer.waitables()]
+
+    def free(self) -> list[Scorer]:
+        """Give the scorers that can be given work."""
+        return [scorer for scorer in self.scorers if scorer.is_free]
+
+    def busy(self) -> list[Scorer]:
+        """Give the scorers that have work."""
+        return [scorer for scorer in self.scorers if scorer.work is not None]
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the scorers that are ready."""
+        return [scorer.pid for scorer in self.scorers if scorer.is_ready and scorer.pid is not None]
+
+    def kill(self) -> None:
+        """End all processes."""
+        for scorer in self.scorers:
+            scorer.kill()
+
+
+def _describe(exit_code: int | None) -> str:
+    """Say how a process ended. That it ran out of memory is nothing an exit code can tell."""
+    if exit_code is not None and exit_code < 0:
+        try:
+            return f"was killed ({signal.Signals(-exit_code).name}, {-exit_code})"
+        except ValueError:
+            return f"was killed ({-exit_code})"
+    return f"ended with exit code {exit_code}"
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Block SIGINT and SIGTERM around the start of the fork server, which keeps the mask, as do its children.
+
+    A signal to the whole process group (Ctrl-C, systemd) is then the supervisor's alone to act on.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

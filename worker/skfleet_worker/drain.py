@@ -1,0 +1,50 @@
+"""Drain: take no more work, finish or release what is held, exit 0."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Drain:
+    """Whether a drain was asked for, and until when chunks in progress may go on."""
+
+    def __init__(self, *, drain_seconds: float, clock: Callable[[], float]) -> None:
+        self._drain_seconds = drain_seconds
+        self._clock = clock
+        self.deadline: float | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether no more work is taken."""
+        return self.deadline is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is still in progress must be released now."""
+        return self.deadline is not None and self._clock() >= self.deadline
+
+    def request(self, *, at_once: bool = False) -> None:
+        """Begin to drain; asked a second time, or ``at_once``, nothing is waited for any more."""
+        wait = 0.0 if at_once or self.is_on else self._drain_seconds
+        deadline = self._clock() + wait
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+
+@contextmanager
+def on_signals(request: Callable[[], None]) -> Iterator[None]:
+    """Call ``request`` in the main thread on SIGTERM and SIGINT, until the context is left."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        request()
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

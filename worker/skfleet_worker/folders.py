@@ -1,0 +1,87 @@
+"""Folders: bundles, which all workers of a host share, and scratch, which is a scorer's own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from skfleet_common.contracts.errors import EnvironmentFault
+from skfleet_common.settings import Settings
+
+#: Only the worker's own user may read what was scored, or plant what is loaded.
+_PRIVATE = 0o700
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Give the host's cache folder, made when it is not there.
+
+    Raises:
+        EnvironmentFault: it cannot be made, or is another user's.
+    """
+    folder = settings.cache_dir or Path(tempfile.gettempdir()) / f"skfleet-{os.getuid()}"
+    try:
+        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        owner = folder.stat().st_uid
+    except OSError as exc:
+        raise EnvironmentFault(
+            f"The cache folder {folder} cannot be made ({exc.strerror}); set SKFLEET_CACHE_DIR."
+        ) from exc
+    if owner != os.getuid():
+        raise EnvironmentFault(f"The cache folder {folder} is another user's; set SKFLEET_CACHE_DIR.")
+    return folder
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that all processes of the host share; the kernel frees it when its holder dies."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Scratch:
+    """A worker's scratch folder; it goes with the worker, or with the next one if the worker was killed."""
+
+    def __init__(self, cache: Path, worker: str) -> None:
+        self._all = cache / "scratch"
+        self.folder = self._all / worker
+        self._lock_file = self.folder / "lock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, remove what dead workers left, and remove the folder at the end."""
+        self.folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        try:
+            with locked(self._lock_file):
+                self._sweep()
+                yield
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        for other in self._all.iterdir():
+            if other != self.folder and _is_abandoned(other / "lock"):
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def fresh_seat(cache: Path, worker: str, seat: int) -> Path:
+    """Give a scorer's own empty folder; what the process before it left there is gone."""
+    folder = cache / "scratch" / worker / f"scorer-{seat}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=_PRIVATE, parents=True)
+    return folder
+
+
+def _is_abandoned(lock_file: Path) -> bool:
+    """Whether nobody holds the lock; a worker that is just being born has no lock file yet."""
+    try:
+        with lock_file.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

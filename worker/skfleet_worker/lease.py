@@ -1,0 +1,136 @@
+"""Leases: the right to work on a delivery, kept alive by a heartbeat that no scoring work can delay."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from skfleet_common.aws.queue import Delivery
+from skfleet_common.contracts.errors import SkfleetError
+
+#: A message stays hidden at most twelve hours from its receipt (SQS developer guide, visibility timeout).
+MAX_LEASE_SECONDS = 12 * 3600.0
+
+log = structlog.get_logger()
+
+
+class Extender(Protocol):
+    """What a lease keeper needs of the queue."""
+
+    def extend(self, delivery: Delivery, seconds: int) -> bool:
+        """Hide the message for ``seconds`` from now; False when the lease is known to be lost."""
+
+
+@dataclass(eq=False)
+class Lease:
+    """One held delivery. Times are readings of one host's monotonic clock."""
+
+    delivery: Delivery
+    received_at: float
+    #: From here on somebody else may have the message.
+    expires_at: float
+    #: When the scorer last reported a batch; None while the delivery waits for a scorer.
+    progress_at: float | None = None
+    #: How long after that the scorer counts as stuck.
+    allowance_seconds: float = float("inf")
+
+    def is_lost(self, now: float) -> bool:
+        """Whether somebody else may have the message by now."""
+        return now >= self.expires_at
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether its scorer has reported nothing for longer than it may."""
+        return self.progress_at is not None and now - self.progress_at > self.allowance_seconds
+
+    def extension(self, now: float, lease_seconds: int) -> int:
+        """Give the seconds to ask for now: a lease, or what is left of the twelve hours; 0 is nothing."""
+        left = self.received_at + MAX_LEASE_SECONDS - now
+        return max(0, min(lease_seconds, int(left)))
+
+
+class LeaseKeeper:
+    """Extends what is held, from a thread of its own; says which leases were lost."""
+
+    def __init__(
+        self,
+        queue: Extender,
+        *,
+        lease_seconds: int,
+        heartbeat_seconds: float,
+        clock: Callable[[], float],
+        on_lost: Callable[[Lease], None],
+    ) -> None:
+        self._queue = queue
+        self._lease_seconds = lease_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._clock = clock
+        self._on_lost = on_lost
+        self._held: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the call it may be in; does not wait."""
+        self._stopped.set()
+
+    def hold(self, delivery: Delivery) -> Lease:
+        """Take charge of a delivery that has just been received."""
+        now = self._clock()
+        lease = Lease(delivery=delivery, received_at=now, expires_at=now + self._lease_seconds)
+        with self._lock:
+            self._held.add(lease)
+        return lease
+
+    def drop(self, lease: Lease) -> bool:
+        """Extend it no more, before it is acked or released; False if it was lost already."""
+        with self._lock:
+            if lease not in self._held:
+                return False
+            self._held.remove(lease)
+            return True
+
+    def beat(self) -> None:
+        """Extend every held lease once."""
+        with self._lock:
+            held = list(self._held)
+        for lease in held:
+            # Read again for each: one slow call must not make the others' arithmetic old.
+            now = self._clock()
+            if lease.is_lost(now):
+                self._lose(lease, why="it ran out")
+            elif not lease.is_stuck(now):
+                self._extend(lease, now)
+
+    def _extend(self, lease: Lease, now: float) -> None:
+        seconds = lease.extension(now, self._lease_seconds)
+        if seconds == 0:
+            return
+        try:
+            extended = self._queue.extend(lease.delivery, seconds)
+        except SkfleetError as exc:
+            # The next beat tries again; the lease runs out by itself if none gets through.
+            log.warning("lease.not_extended", message_id=lease.delivery.message_id, error=str(exc))
+            return
+        if extended:
+            lease.expires_at = now + seconds
+        else:
+            self._lose(lease, why="the queue says so")
+
+    def _lose(self, lease: Lease, *, why: str) -> None:
+        # Not held any more: it was acked or released while this thread was on its way.
+        if self.drop(lease):
+            log.warning("lease.lost", message_id=lease.delivery.message_id, why=why)
+            self._on_lost(lease)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._heartbeat_seconds):
+            self.beat()

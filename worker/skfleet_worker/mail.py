@@ -1,0 +1,101 @@
+"""Mail: what comes from the queue is opened here, and goes back as ack, release or dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from skfleet_common.aws.queue import Delivery
+from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.errors import NewerMessage, SkfleetError, UnreadableMessage
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode
+from skfleet_common.settings import Settings
+from skfleet_worker.lease import Lease, LeaseKeeper
+from skfleet_worker.protocol import Assignment
+from skfleet_worker.work import Work
+
+#: How long a message of a newer version is left to workers that can read it.
+NEWER_DELAY_SECONDS = 60
+#: From this receive on such a message is sent afresh: the queue dead-letters after ten.
+RENEW_AT_RECEIVE = 8
+
+log = structlog.get_logger()
+
+
+class Mail:
+    """The queue's deliveries as the supervisor handles them; a call that fails is logged, never raised.
+
+    A delivery that could be neither acked nor released comes again when its lease runs out, which is
+    harmless: the chunk's commit stands.
+    """
+
+    def __init__(self, cloud: Cloud, keeper: LeaseKeeper, settings: Settings) -> None:
+        self._queue = cloud.queue
+        self._dead_letters = cloud.dead_letters
+        self._keeper = keeper
+        self._settings = settings
+
+    def open(self, delivery: Delivery) -> Work | None:
+        """Take charge of a delivery; None when it is nothing that this worker can work on."""
+        lease = self._keeper.hold(delivery)
+        try:
+            message = decode(delivery.body)
+        except NewerMessage as exc:
+            self._leave_to_newer(lease, exc)
+            return None
+        except UnreadableMessage as exc:
+            self._bury(lease, exc)
+            return None
+        lease.allowance_seconds = self._allowance(message)
+        return Work(lease, Assignment(message=message, receive_count=delivery.receive_count))
+
+    def ack(self, lease: Lease) -> None:
+        """Delete the message."""
+        if not self._keeper.drop(lease):
+            return
+        try:
+            self._queue.ack(lease.delivery)
+        except SkfleetError as exc:
+            log.warning("delivery.not_acked", message_id=lease.delivery.message_id, error=str(exc))
+
+    def release(self, lease: Lease, *, delay_seconds: int = 0, reason: str | None = None) -> None:
+        """Let another worker have the message, after ``delay_seconds``."""
+        if not self._keeper.drop(lease):
+            return
+        log.info(
+            "delivery.released",
+            message_id=lease.delivery.message_id,
+            delay_seconds=delay_seconds,
+            reason=reason,
+        )
+        try:
+            self._queue.release(lease.delivery, delay_seconds=delay_seconds)
+        except SkfleetError as exc:
+            log.warning("delivery.not_released", message_id=lease.delivery.message_id, error=str(exc))
+
+    def _allowance(self, message: ChunkMessage | PublishMessage) -> float:
+        """A publish ends in one statement, which the warehouse's own limit stops."""
+        extra = self._settings.statement_seconds if isinstance(message, PublishMessage) else 0
+        return self._settings.allowance_seconds + extra
+
+    def _leave_to_newer(self, lease: Lease, exc: NewerMessage) -> None:
+        if lease.delivery.receive_count < RENEW_AT_RECEIVE:
+            self.release(lease, delay_seconds=NEWER_DELAY_SECONDS, reason=str(exc))
+        elif self._send(self._queue.send, lease):
+            self.ack(lease)
+
+    def _bury(self, lease: Lease, exc: UnreadableMessage) -> None:
+        log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
+        if self._send(self._dead_letters.send, lease):
+            self.ack(lease)
+
+    def _send(self, send: Callable[[list[str]], None], lease: Lease) -> bool:
+        """Send the message's body on; False when that failed, so that the original must stay."""
+        try:
+            send([lease.delivery.body])
+        except SkfleetError as exc:
+            log.warning("message.not_sent_on", message_id=lease.delivery.message_id, error=str(exc))
+            self._keeper.drop(lease)
+            return False
+        return True

@@ -1,0 +1,94 @@
+"""Models: a bundle is downloaded once a host, verified whenever it is opened, and kept open by digest."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+import structlog
+
+from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.errors import BundleRefused
+from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
+from skfleet_worker.folders import locked
+
+#: Open bundles a scorer; two jobs that alternate must not load their models for every chunk.
+KEPT_OPEN = 3
+
+log = structlog.get_logger()
+
+
+class Models:
+    """The bundles that a scorer has open, over the files that all scorers of the host share."""
+
+    def __init__(self, cloud: Cloud, cache: Path) -> None:
+        self._cloud = cloud
+        self._folder = cache / "models"
+        self._open: OrderedDict[str, Bundle] = OrderedDict()
+
+    def open(self, model: str, digest: str) -> Bundle:
+        """Give the bundle, verified against its digest.
+
+        Raises:
+            BundleRefused: its bytes are not those of the digest, or it cannot be reproduced here.
+            NoSuchObject: it is not in the store.
+        """
+        if digest in self._open:
+            self._open.move_to_end(digest)
+            return self._open[digest]
+        bundle = self._open_files(model, digest)
+        self._open[digest] = bundle
+        if len(self._open) > KEPT_OPEN:
+            self._open.popitem(last=False)
+        return bundle
+
+    def _open_files(self, model: str, digest: str) -> Bundle:
+        folder, is_fresh = self._fetched(model, digest)
+        try:
+            return open_bundle(folder, digest=digest)
+        except BundleRefused:
+            if is_fresh:
+                self._discard(folder)
+                raise
+        # The host's copy may be damaged where the original is not.
+        log.warning("bundle.fetched_again", digest=digest)
+        self._discard(folder)
+        return open_bundle(self._fetched(model, digest)[0], digest=digest)
+
+    def _fetched(self, model: str, digest: str) -> tuple[Path, bool]:
+        """Give the folder with the bundle's files, and whether this call downloaded them."""
+        folder = self._folder / digest
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / f"{digest}.lock"):
+            if folder.is_dir():
+                return folder, False
+            part = Path(tempfile.mkdtemp(dir=self._folder, prefix=".part-"))
+            try:
+                self._download(model, digest, part)
+                part.rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        return folder, True
+
+    def _download(self, model: str, digest: str, folder: Path) -> None:
+        """Copy the manifest, and the files that it lists once it is known to be the right one."""
+        manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
+        (folder / MANIFEST_FILE).write_bytes(manifest)
+        for file in read_manifest(manifest, digest=digest).files:
+            if Path(file.name).name != file.name:
+                raise BundleRefused(
+                    f"Bundle {model}@{digest[:12]} lists a file outside itself; register it again."
+                )
+            self._cloud.store.download(
+                self._cloud.names.bundle_file(model, digest, file.name), folder / file.name
+            )
+
+    def _discard(self, folder: Path) -> None:
+        """Take a copy away in one step, so that nobody finds half of it."""
+        away = Path(tempfile.mkdtemp(dir=self._folder, prefix=".part-"))
+        with locked(self._folder / f"{folder.name}.lock"), contextlib.suppress(FileNotFoundError):
+            folder.rename(away / folder.name)
+        shutil.rmtree(away, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""Outcomes: what an error means for its chunk and its job. Pure: an error goes in, a decision comes out."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+
+from skfleet_common.aws.store import NoSuchObject
+from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError
+from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
+
+
+class Blame(StrEnum):
+    """How far a failure reaches."""
+
+    #: Released, and tried again later, perhaps by another worker.
+    ATTEMPT = "attempt"
+    #: The chunk has failed for good; the job goes on to its end, and fails there.
+    CHUNK = "chunk"
+    #: No chunk of the job can succeed; it fails now, and its other messages are acked unrun.
+    JOB = "job"
+
+
+class ChunkRefused(SkfleetError):
+    """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What an error came to."""
+
+    blame: Blame
+    #: One sentence for people, without row values.
+    reason: str
+
+
+#: Errors that every chunk of the job would meet.
+_FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
+
+
+def weigh(error: Exception, *, receive_count: int, max_attempts: int) -> Failure:
+    """Decide how far ``error``, met at the ``receive_count``-th attempt, reaches."""
+    reason = sentence(error)
+    if isinstance(error, NewerShape):
+        # A worker that can read it may be on its way, as for messages.
+        return Failure(Blame.ATTEMPT, reason)
+    if not _may_pass(error):
+        if isinstance(error, _FOR_THE_WHOLE_JOB):
+            return Failure(Blame.JOB, reason)
+        if isinstance(error, ChunkRefused):
+            return Failure(Blame.CHUNK, reason)
+    if receive_count < max_attempts:
+        return Failure(Blame.ATTEMPT, reason)
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {receive_count}, the last).")
+
+
+def sentence(error: Exception) -> str:
+    """Say what an error was; one that is not ours may hold row values in its words, so its place must do."""
+    if isinstance(error, SkfleetError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    # Our own line says more than the depths of a library.
+    ours = [frame for frame in frames if "skfleet" in frame.filename] or frames
+    place = f" at {_short(ours[-1].filename)}:{ours[-1].lineno}" if ours else ""
+    return f"An unexpected {type(error).__name__}{place}; the worker's log has the traceback."
+
+
+def frames_of(error: Exception) -> list[str]:
+    """Give the traceback of an error and of what led to it, as places without any message."""
+    places: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        places.append(type(link).__name__)
+        places.extend(
+            f"{_short(frame.filename)}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(link.__traceback__)
+        )
+        link = link.__cause__ or link.__context__
+    return places
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, SkfleetError) and error.retryable
+
+
+def _short(path: str) -> str:
+    return "/".join(path.split("/")[-3:])
