@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
 from skfleet_common.model.fit import FittedBundle, fit_model
+
+# So few rows are learned in no time, but two threads on a busy machine wait for each other at every barrier.
+threadpool_limits(limits=1)
 
 SHOP_COLUMNS = [
     Column(name="id", warehouse_type="bigint", dtype=LogicalDtype.INTEGER, nullable=False),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+
 from skfleet_common.aws.session import Cloud, connect_cloud, create_fleet
 from skfleet_common.settings import Settings
 
@@ -66,7 +67,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], endpoint: str) -> None
         assert process.poll() is None, f"the emulator ended with {process.returncode}"
         assert time.monotonic() < deadline, "the emulator did not become healthy"
         try:
-            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):
+            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):  # noqa: S310  (http, from above)
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)

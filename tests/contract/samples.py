@@ -1,4 +1,4 @@
-"""Jobs and commits for the tracker's tests."""
+"""Jobs, commits and workers for the tracker's tests."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobRecord
+from skfleet_common.contracts.workers import WorkerPresence
 
 CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
+#: DynamoDB deletes what has expired: a worker of a fixture must outlive the tests.
+FAR_AHEAD = datetime(2126, 11, 23, 7, 42, tzinfo=UTC)
 
 
 def new_job(**given: Any) -> JobRecord:
@@ -49,4 +52,16 @@ def new_commit(job: str, chunk: int, *, failed: bool = False, **given: Any) -> C
             "seconds_reading": 0.25,
         }
         | given
+    )
+
+
+def new_presence(worker: str, *, seen_at: datetime = FAR_AHEAD) -> WorkerPresence:
+    return WorkerPresence(
+        worker=worker,
+        host="host-1",
+        supervisor_pid=4711,
+        scorer_pids=(4712,),
+        versions={"scikit-learn": "1.9.0"},
+        working_on=("a job chunk 7",),
+        seen_at=seen_at,
     )

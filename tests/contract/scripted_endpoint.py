@@ -1,4 +1,4 @@
-"""An HTTP endpoint that gives scripted answers, for what an emulator does not do: leave entries over, cut bodies."""
+"""An HTTP endpoint of scripted answers, for what an emulator does not do: leave entries over, cut bodies."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Answer:
 
 @dataclass
 class ScriptedEndpoint:
+    """Where it listens, and the JSON requests that it got."""
+
     url: str = ""
     requests: list[Any] = field(default_factory=list)
 

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import eventually
+from tests.contract.scripted_endpoint import Answer, scripted_endpoint
+
 from skfleet_common.aws.clients import open_clients
 from skfleet_common.aws.creation import MAX_RECEIVES
 from skfleet_common.aws.queue import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Queue, batches
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
-
-from tests.conftest import eventually
-from tests.contract.scripted_endpoint import Answer, scripted_endpoint
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from tests.contract.aws_emulator import free_port
+
 from skfleet_common.aws.session import connect_cloud, create_fleet
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
-
-from tests.contract.aws_emulator import free_port
 
 
 @pytest.fixture
@@ -79,8 +79,9 @@ def test_creating_a_fleet_again_changes_nothing(fleet_settings: Settings) -> Non
         assert cloud.queue.approximate_depth().visible == 1
 
 
+@pytest.mark.usefixtures("_users_own_aws")
 def test_with_an_endpoint_no_profile_credentials_proxy_or_region_of_the_user_matters(
-    _users_own_aws: None, fleet_settings: Settings
+    fleet_settings: Settings,
 ) -> None:
     create_fleet(fleet_settings)
     with closing(connect_cloud(fleet_settings)) as cloud:

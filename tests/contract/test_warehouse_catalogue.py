@@ -36,6 +36,13 @@ def test_a_table_and_column_with_an_odd_name_are_found_as_they_are(place: Place,
     assert [column.name for column in table.columns] == [name]
 
 
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_missing_table_with_an_odd_name_is_named_without_quotes(place: Place, name: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        place.warehouse.catalogue.find_table(f"{place.schema}.{quoted(name)}")
+    assert f"There is no table {place.schema}.{name}" in str(refusal.value)
+
+
 def test_capitals_are_taken_literally_first_and_then_folded(place: Place) -> None:
     place.sql('CREATE TABLE flights (a int); CREATE TABLE "Flights" (b int)')
     find = place.warehouse.catalogue.find_table
@@ -70,8 +77,8 @@ def test_types_are_what_their_values_are(place: Place) -> None:
         "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN small AS numeric(5,2) NOT NULL; "
         "CREATE DOMAIN smaller AS small; "
         "CREATE TABLE t (a smallint NOT NULL, b bigint, c real, d double precision, e numeric(10,2), "
-        "f boolean, g text, h varchar(5), i char(3), j date, k timestamp, l timestamptz(3), m uuid, n jsonb, o int[], "
-        "p mood, q smaller, r name, s interval)"
+        "f boolean, g text, h varchar(5), i char(3), j date, k timestamp, l timestamptz(3), m uuid, "
+        "n jsonb, o int[], p mood, q smaller, r name, s interval)"
     )
     found = {
         column.name: (column.warehouse_type, column.dtype, column.nullable)

@@ -1,5 +1,11 @@
 """The real services that the integration tests run against."""
 
-from tests.integration.worker_fleet import aws_endpoint, fleet, model_files, warehouse_server
+from tests.integration.worker_fleet import (
+    aws_endpoint,
+    fleet,
+    model_files,
+    standing_fleet,
+    warehouse_server,
+)
 
-__all__ = ["aws_endpoint", "fleet", "model_files", "warehouse_server"]
+__all__ = ["aws_endpoint", "fleet", "model_files", "standing_fleet", "warehouse_server"]

@@ -10,86 +10,21 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg2
 import pytest
 from tests.conftest import eventually
+from tests.integration.local_place import ENVIRONMENT, SKFLEET, Place, clear, kill, make_place, modes, query
 
 from skfleet.local.processes import MARK
-from skfleet.local.stack import Stack, running_settings
+from skfleet.local.stack import running_settings
 from skfleet_common.aws.session import connect_cloud
+from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.settings import Settings
-
-SKFLEET = [sys.executable, "-m", "skfleet", "local"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder of a test's own, and the command in it."""
-
-    folder: Path
-
-    @property
-    def home(self) -> Path:
-        return self.folder / ".skfleet"
-
-    @property
-    def stack(self) -> Stack:
-        return Stack(self.home)
-
-    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*SKFLEET, *words], cwd=self.folder, env=ENVIRONMENT | environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def begin(self, *words: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*SKFLEET, *words], cwd=self.folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def state(self) -> dict[str, Any]:
-        path = self.home / "stack.json"
-        return json.loads(path.read_bytes()) if path.exists() else {}
-
-    def pid(self, part: str) -> int | None:
-        return self.state().get("processes", {}).get(part, {}).get("pid")
-
-    def processes(self) -> list[psutil.Process]:
-        """Everything that works for this stack, found without what the stack itself wrote down."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                texts = [*process.cmdline(), *process.environ().values(), process.cwd()]
-            except psutil.Error:
-                continue
-            ours = any(str(self.home) in text for text in texts) and process.pid != os.getpid()
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        return found
-
-
-def make_place() -> Place:
-    folder = Path(tempfile.mkdtemp(prefix="skfleet a 'b' ")).resolve()
-    folder.chmod(0o755)  # so that PostgreSQL's account gets in
-    return Place(folder)
-
-
-def clear(place: Place) -> None:
-    place.stack.down()
-    link = place.home / "postgres"
-    if link.is_symlink():
-        shutil.rmtree(link.resolve(), ignore_errors=True)
-    shutil.rmtree(place.folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -113,31 +48,14 @@ def running(shared_place: Place) -> Place:
     return shared_place
 
 
-def query(dsn: str | None, statement: str) -> list[tuple[Any, ...]]:
-    assert dsn is not None
-    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else []
-
-
-def kill(pid: int | None) -> None:
-    assert pid is not None
-    process = psutil.Process(pid)
-    process.kill()
-    process.wait(timeout=10)
-
-
-def modes(*paths: Path) -> list[tuple[int, int, int]]:
-    found = [path.stat() for path in paths]
-    return [(it.st_mode, it.st_uid, it.st_gid) for it in found]
-
-
 def test_tables_messages_objects_and_addresses_survive_down_and_up(running: Place) -> None:
     before = running.stack.status()
     cloud = connect_cloud(running.stack.settings())
     query(before.postgres_dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
     cloud.queue.send(["a message"])
     cloud.store.put("an/object", b"bytes")
+    known = WorkerPresence(worker="w", host="h", supervisor_pid=1, seen_at=datetime.now(UTC))
+    cloud.tracker.announce(known, ttl_seconds=3600)
 
     running.stack.down()
     assert running.processes() == []
@@ -150,6 +68,7 @@ def test_tables_messages_objects_and_addresses_survive_down_and_up(running: Plac
     deliveries = eventually(lambda: cloud.queue.receive(limit=1, wait_seconds=1))
     assert [delivery.body for delivery in deliveries] == ["a message"]
     assert cloud.store.get("an/object") == b"bytes"
+    assert known in cloud.tracker.workers()
 
 
 def test_nothing_listens_off_the_loopback_address(running: Place) -> None:
@@ -231,6 +150,11 @@ print(boto3.client("s3").list_buckets()["Buckets"][0]["Name"], os.environ["SKFLE
     assert joined.stdout.strip() == f"skfleet-local {running.home}"
     as_json = json.loads(running.run("env", "--json").stdout)
     assert as_json["variables"] == running.stack.environment()
+
+
+def test_env_leads_around_a_proxy(running: Place) -> None:
+    printed = running.run("env", http_proxy="http://proxy.example:3128", no_proxy="corp.example")
+    assert "export no_proxy=corp.example,127.0.0.1" in printed.stdout.splitlines()
 
 
 def test_commands_talk_to_the_running_stack_unless_settings_name_another(running: Place) -> None:
@@ -371,8 +295,15 @@ def test_two_ups_at_the_same_time_make_one_stack(place: Place) -> None:
     assert sorted(mark.split(":")[1] for mark in marks if mark) == ["emulator", "postgres"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["emulator", "postgres", "worker-1"])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "emulator"),
+        (signal.SIGINT, "postgres"),
+        (signal.SIGINT, "worker-1"),
+        (signal.SIGTERM, "worker-2"),
+    ],
+)
 def test_an_interrupted_up_leaves_no_process(place: Place, number: signal.Signals, moment: str) -> None:
     up = place.begin("up", "--workers", "2")
     eventually(lambda: place.pid(moment))

@@ -27,7 +27,7 @@ def test_sigterm_finishes_the_chunk_in_progress_and_takes_no_other(fleet: Fleet)
     job = fleet.submit(table="gated")
     worker = fleet.start_worker()
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         worker.process.send_signal(signal.SIGTERM)
         eventually(lambda: worker.said("delivery.released"))
     assert worker.process.wait(40) == 0
@@ -42,7 +42,7 @@ def test_a_drain_that_runs_out_releases_the_chunk_at_once(fleet: Fleet) -> None:
     patient = {"lease_seconds": 600, "heartbeat_seconds": 1}
     worker = fleet.start_worker(drain_seconds=0.3, **patient)
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         assert worker.stop() == 0
     fleet.start_worker(**patient)
     # Far sooner than the lease of ten minutes would let it.
@@ -54,8 +54,9 @@ def test_a_second_signal_waits_for_nothing(fleet: Fleet) -> None:
     fleet.submit(rows=1_000, table="gated")
     worker = fleet.start_worker()
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         worker.process.send_signal(signal.SIGINT)
+        worker.wait_for("worker.draining")
         began = time.monotonic()
         worker.process.send_signal(signal.SIGINT)
         assert worker.process.wait(20) == 0
@@ -66,7 +67,7 @@ def test_a_chunk_whose_scorer_is_killed_is_scored_by_another(fleet: Fleet) -> No
     job = fleet.submit(rows=1_000, table="gated")
     worker = fleet.start_worker()
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         (victim,) = worker.scorers()
         victim.kill()
         (death,) = worker.wait_for("scorer.died")
@@ -98,7 +99,7 @@ def test_a_stopped_scorer_loses_its_chunk_after_its_allowance(fleet: Fleet) -> N
     job = fleet.submit(rows=1_000, table="gated")
     worker = fleet.start_worker(allowance_seconds=3)
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         (victim,) = worker.scorers()
         victim.suspend()
         worker.wait_for("scorer.stuck")
@@ -112,7 +113,7 @@ def test_no_process_outlives_a_killed_supervisor(fleet: Fleet, *, stopped: bool)
     fleet.submit(table="gated")
     worker = fleet.start_worker(scorers=2)
     with fleet.gate_shut():
-        worker.wait_for("chunk.started", count=2)
+        fleet.wait_at_gate(2)
         family = psutil.Process(worker.process.pid).children(recursive=True)
         if stopped:
             worker.scorers()[0].suspend()
@@ -126,7 +127,7 @@ def test_the_chunk_of_a_killed_worker_goes_to_another_after_its_lease(fleet: Fle
     job = fleet.submit(rows=1_000, table="gated")
     worker = fleet.start_worker()
     with fleet.gate_shut():
-        worker.wait_for("chunk.started")
+        fleet.wait_at_gate()
         worker.process.kill()
         worker.process.wait()
     fleet.start_worker()
@@ -135,24 +136,23 @@ def test_the_chunk_of_a_killed_worker_goes_to_another_after_its_lease(fleet: Fle
 
 
 def test_a_heartbeat_keeps_a_chunk_for_longer_than_its_lease(fleet: Fleet) -> None:
-    job = fleet.submit(rows=1_000, table="gated")
-    holder = fleet.start_worker(lease_seconds=2, heartbeat_seconds=0.4)
+    workers = [fleet.start_worker(lease_seconds=2, heartbeat_seconds=0.4) for _ in range(2)]
+    for worker in workers:
+        worker.wait_for("scorer.ready")
     with fleet.gate_shut():
-        holder.wait_for("chunk.started")
-        other = fleet.start_worker(lease_seconds=2, heartbeat_seconds=0.4)
-        other.wait_for("scorer.ready")
+        job = fleet.submit(rows=1_000, table="gated")
+        fleet.wait_at_gate()
         since = time.monotonic()
         eventually(lambda: time.monotonic() - since > 5)
-        assert other.said("chunk.started") == []
     assert fleet.wait(job).state is JobState.SUCCEEDED
-    assert len(holder.said("chunk.started")) == 1
+    assert sum(len(worker.said("chunk.started")) for worker in workers) == 1
 
 
 def test_a_worker_that_was_stopped_past_its_lease_gives_its_attempt_up(fleet: Fleet) -> None:
     job = fleet.submit(rows=1_000, table="gated")
     zombie = fleet.start_worker(lease_seconds=2, heartbeat_seconds=0.4)
     with fleet.gate_shut():
-        zombie.wait_for("chunk.started")
+        fleet.wait_at_gate()
         scorer = zombie.scorers()[0]
         for stopped in (scorer.pid, zombie.process.pid):
             os.kill(stopped, signal.SIGSTOP)

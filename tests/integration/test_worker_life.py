@@ -11,27 +11,26 @@ from skfleet_common.contracts.messages import PublishMessage, encode
 from skfleet_common.contracts.states import JobState
 
 
-def test_a_job_is_scored_published_and_acked(fleet: Fleet) -> None:
-    fleet.start_worker(scorers=2)
-    job = fleet.submit()
-    record = fleet.wait(job)
+def test_a_job_is_scored_published_and_acked(standing_fleet: Fleet) -> None:
+    job = standing_fleet.submit()
+    record = standing_fleet.wait(job)
     assert record.state is JobState.SUCCEEDED, record.reason
     assert (record.rows_scored, record.rows_rejected) == (4_000, 0)
     assert record.finished_at is not None
-    fleet.assert_published(job)
-    fleet.assert_queue_empty()
+    standing_fleet.assert_published(job)
+    standing_fleet.assert_queue_empty()
 
 
-def test_every_commit_names_an_object_of_its_own_attempt(fleet: Fleet) -> None:
-    worker = fleet.start_worker()
-    job = fleet.submit()
-    fleet.wait(job)
-    commits = fleet.cloud.tracker.commits(job, range(4))
+def test_every_commit_names_an_object_of_its_own_attempt(standing_fleet: Fleet) -> None:
+    (worker,) = standing_fleet.workers
+    job = standing_fleet.submit()
+    standing_fleet.wait(job)
+    commits = standing_fleet.cloud.tracker.commits(job, range(4))
     assert [commit.rows_read for commit in commits] == [1_000] * 4
     assert {commit.worker for commit in commits} == {worker.said("worker.started")[0]["worker"]}
     for commit in commits:
-        assert commit.output_key == fleet.cloud.names.output(job, commit.chunk, commit.attempt)
-        assert fleet.cloud.store.exists(commit.output_key)
+        assert commit.output_key == standing_fleet.cloud.names.output(job, commit.chunk, commit.attempt)
+        assert standing_fleet.cloud.store.exists(commit.output_key)
 
 
 def test_two_workers_share_a_job(fleet: Fleet) -> None:
@@ -45,12 +44,11 @@ def test_two_workers_share_a_job(fleet: Fleet) -> None:
     assert len({commit.worker for commit in fleet.cloud.tracker.commits(job, range(20))}) == 2
 
 
-def test_two_jobs_at_the_same_time_do_not_mix(fleet: Fleet) -> None:
-    fleet.start_worker(scorers=2)
-    jobs = {fleet.submit(rows=rows, chunk_rows=300): rows for rows in (1_000, 4_000)}
+def test_two_jobs_at_the_same_time_do_not_mix(standing_fleet: Fleet) -> None:
+    jobs = {standing_fleet.submit(rows=rows, chunk_rows=300): rows for rows in (1_000, 4_000)}
     for job, rows in jobs.items():
-        assert fleet.wait(job).state is JobState.SUCCEEDED
-        fleet.assert_published(job, rows=rows)
+        assert standing_fleet.wait(job).state is JobState.SUCCEEDED
+        standing_fleet.assert_published(job, rows=rows)
 
 
 def test_a_chunk_of_many_batches_gives_the_same_rows(fleet: Fleet) -> None:
@@ -60,27 +58,26 @@ def test_a_chunk_of_many_batches_gives_the_same_rows(fleet: Fleet) -> None:
     fleet.assert_published(job)
 
 
-def test_a_job_without_rows_publishes_an_empty_table(fleet: Fleet) -> None:
-    fleet.start_worker()
-    job = fleet.submit(rows=0)
-    record = fleet.wait(job)
+def test_a_job_without_rows_publishes_an_empty_table(standing_fleet: Fleet) -> None:
+    job = standing_fleet.submit(rows=0)
+    record = standing_fleet.wait(job)
     assert record.state is JobState.SUCCEEDED, record.reason
-    fleet.assert_published(job, rows=0)
+    standing_fleet.assert_published(job, rows=0)
 
 
-def test_a_second_delivery_of_every_message_changes_nothing(fleet: Fleet) -> None:
-    worker = fleet.start_worker(scorers=2)
-    job = fleet.submit()
-    chunks = fleet.plan(job).chunks
-    fleet.send(job, chunks)
-    fleet.wait(job)
-    before = fleet.cloud.tracker.commits(job, range(len(chunks)))
-    fleet.send(job, chunks)
-    fleet.cloud.queue.send([encode(PublishMessage(job=job, run=1))] * 2)
-    fleet.assert_queue_empty()
-    assert fleet.cloud.tracker.commits(job, range(len(chunks))) == before
-    assert fleet.cloud.tracker.job(job).state is JobState.SUCCEEDED
-    fleet.assert_published(job)
+def test_a_second_delivery_of_every_message_changes_nothing(standing_fleet: Fleet) -> None:
+    (worker,) = standing_fleet.workers
+    job = standing_fleet.submit()
+    chunks = standing_fleet.plan(job).chunks
+    standing_fleet.send(job, chunks)
+    standing_fleet.wait(job)
+    before = standing_fleet.cloud.tracker.commits(job, range(len(chunks)))
+    standing_fleet.send(job, chunks)
+    standing_fleet.cloud.queue.send([encode(PublishMessage(job=job, run=1))] * 2)
+    standing_fleet.assert_queue_empty()
+    assert standing_fleet.cloud.tracker.commits(job, range(len(chunks))) == before
+    assert standing_fleet.cloud.tracker.job(job).state is JobState.SUCCEEDED
+    standing_fleet.assert_published(job)
     assert worker.process.poll() is None
 
 
@@ -97,11 +94,11 @@ def test_a_committed_chunk_is_never_scored_again(fleet: Fleet) -> None:
     assert all(commit.outcome is CommitOutcome.DONE for commit in fleet.cloud.tracker.commits(job, range(2)))
 
 
-def test_a_message_of_no_job_is_acked_unrun(fleet: Fleet) -> None:
-    worker = fleet.start_worker()
-    fleet.cloud.queue.send([encode(PublishMessage(job="no-such-job", run=1))])
+def test_a_message_of_no_job_is_acked_unrun(standing_fleet: Fleet) -> None:
+    (worker,) = standing_fleet.workers
+    standing_fleet.cloud.queue.send([encode(PublishMessage(job="no-such-job", run=1))])
     worker.wait_for("message.moot")
-    fleet.assert_queue_empty()
+    standing_fleet.assert_queue_empty()
 
 
 def test_a_worker_announces_itself_and_its_scorers(fleet: Fleet) -> None:

@@ -54,18 +54,17 @@ def test_a_damaged_copy_in_the_cache_is_fetched_again(fleet: Fleet, tmp_path: Pa
 
 
 @pytest.mark.parametrize("change", ["INSERT INTO drifting VALUES (1000, 5, 'UA')", "DELETE FROM drifting"])
-def test_rows_that_come_or_go_after_planning_fail_the_job(fleet: Fleet, change: str) -> None:
-    fleet.sql("DROP TABLE IF EXISTS drifting")
-    fleet.sql("CREATE TABLE drifting AS SELECT id, miles, carrier FROM flights WHERE id < 1000")
-    job = fleet.submit(rows=999, table="drifting")
+def test_rows_that_come_or_go_after_planning_fail_the_job(standing_fleet: Fleet, change: str) -> None:
+    standing_fleet.sql("DROP TABLE IF EXISTS drifting")
+    standing_fleet.sql("CREATE TABLE drifting AS SELECT id, miles, carrier FROM flights WHERE id < 1000")
+    job = standing_fleet.submit(rows=999, table="drifting")
     # Inside the planned range [1, 1000) only if it was before; key 1000 would be outside.
-    fleet.sql(change.replace("1000", "999"))
-    fleet.start_worker()
-    record = fleet.wait(job)
+    standing_fleet.sql(change.replace("1000", "999"))
+    record = standing_fleet.wait(job)
     assert record.state is JobState.FAILED
     assert "999 rows were planned" in str(record.reason)
     assert "the table changed while the job ran" in str(record.reason)
-    assert fleet.sql(f"SELECT to_regclass('{fleet.output_table(job)}')") == [(None,)]
+    assert standing_fleet.sql(f"SELECT to_regclass('{standing_fleet.output_table(job)}')") == [(None,)]
 
 
 @pytest.mark.parametrize(
@@ -76,23 +75,24 @@ def test_rows_that_come_or_go_after_planning_fail_the_job(fleet: Fleet, change: 
         ("ALTER COLUMN id TYPE integer", "Column id of public.altered is of type integer now"),
     ],
 )
-def test_columns_that_change_after_planning_fail_the_job(fleet: Fleet, change: str, sentence: str) -> None:
-    fleet.sql("DROP TABLE IF EXISTS altered")
-    fleet.sql("CREATE TABLE altered AS SELECT id, miles, carrier FROM flights")
-    job = fleet.submit(table="altered")
-    fleet.sql(f"ALTER TABLE altered {change}")
-    fleet.start_worker()
-    record = fleet.wait(job)
+def test_columns_that_change_after_planning_fail_the_job(
+    standing_fleet: Fleet, change: str, sentence: str
+) -> None:
+    standing_fleet.sql("DROP TABLE IF EXISTS altered")
+    standing_fleet.sql("CREATE TABLE altered AS SELECT id, miles, carrier FROM flights")
+    job = standing_fleet.submit(table="altered")
+    standing_fleet.sql(f"ALTER TABLE altered {change}")
+    record = standing_fleet.wait(job)
     assert record.state is JobState.FAILED
     assert sentence in str(record.reason)
 
 
-def test_an_unreadable_message_goes_to_the_dead_letters_at_once(fleet: Fleet) -> None:
-    fleet.cloud.queue.send(["{not json", '{"schema_version": 1, "kind": "dance"}'])
-    worker = fleet.start_worker()
-    eventually(lambda: fleet.cloud.dead_letters.approximate_depth().visible == 2)
-    fleet.assert_queue_empty()
-    assert fleet.wait(fleet.submit()).state is JobState.SUCCEEDED
+def test_an_unreadable_message_goes_to_the_dead_letters_at_once(standing_fleet: Fleet) -> None:
+    standing_fleet.cloud.queue.send(["{not json", '{"schema_version": 1, "kind": "dance"}'])
+    (worker,) = standing_fleet.workers
+    eventually(lambda: standing_fleet.cloud.dead_letters.approximate_depth().visible == 2)
+    standing_fleet.assert_queue_empty()
+    assert standing_fleet.wait(standing_fleet.submit()).state is JobState.SUCCEEDED
     assert worker.process.poll() is None
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -291,6 +291,11 @@ class Fleet:
             cursor.execute(f"SELECT pg_advisory_lock({GATE})")
             yield
 
+    def wait_at_gate(self, count: int = 1) -> None:
+        """Wait until ``count`` scorers are in the middle of a read that the gate stops."""
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: self.sql(waiting) == [(count,)])
+
     def assert_published(self, job: str, *, rows: int = 4_000) -> None:
         """Check the published table row for row against the same model here."""
         published = self.sql(f"SELECT * FROM {self.output_table(job)} ORDER BY id")
@@ -309,16 +314,15 @@ class Fleet:
         eventually(lambda: self.cloud.queue.approximate_depth().total == 0)
 
 
-@pytest.fixture
-def fleet(
-    aws_endpoint: str, warehouse_server: PrivatePostgres, model_files: dict[str, bytes], tmp_path: Path
+@contextmanager
+def new_worker_fleet(
+    endpoint: str, server: PrivatePostgres, files: dict[str, bytes], folder: Path
 ) -> Iterator[Fleet]:
-    """A fleet without workers; whatever a test leaves running is ended, and must not have been orphaned."""
-    settings = new_settings(aws_endpoint)
+    """Make a fleet without workers; whatever is left running is ended, and its tables dropped."""
+    settings = new_settings(endpoint)
     create_fleet(settings)
-    with ExitStack() as stack:
-        cloud = stack.enter_context(closing(connect_cloud(settings)))
-        fleet = Fleet(settings, cloud, warehouse_server, model_files, tmp_path)
+    with closing(connect_cloud(settings)) as cloud:
+        fleet = Fleet(settings, cloud, server, files, folder)
         fleet.register()
         try:
             yield fleet
@@ -327,5 +331,29 @@ def fleet(
                 if worker.process.poll() is None:
                     worker.process.kill()
                 worker.process.wait()
-            for name in fleet.sql("SELECT tablename FROM pg_tables WHERE tablename LIKE 'scores_%'"):
-                fleet.sql(f'DROP TABLE "{name[0]}"')
+            for (name,) in fleet.sql("SELECT tablename FROM pg_tables WHERE tablename LIKE 'scores_%'"):
+                fleet.sql(f'DROP TABLE "{name}"')
+
+
+@pytest.fixture
+def fleet(
+    aws_endpoint: str, warehouse_server: PrivatePostgres, model_files: dict[str, bytes], tmp_path: Path
+) -> Iterator[Fleet]:
+    """A fleet of the test's own, without workers."""
+    with new_worker_fleet(aws_endpoint, warehouse_server, model_files, tmp_path) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def standing_fleet(
+    aws_endpoint: str,
+    warehouse_server: PrivatePostgres,
+    model_files: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Fleet]:
+    """A fleet with one worker of two scorers that is ready, for tests which leave it as it is."""
+    folder = tmp_path_factory.mktemp("standing")
+    with new_worker_fleet(aws_endpoint, warehouse_server, model_files, folder) as fleet:
+        fleet.start_worker(scorers=2).wait_for("scorer.ready", count=2)
+        yield fleet
+        assert fleet.workers[0].stop() == 0

@@ -17,6 +17,7 @@ from botocore.exceptions import (
     WaiterError,
 )
 from botocore.parsers import ResponseParserError
+
 from skfleet_common.aws.faults import Unreachable, cloud_faults
 from skfleet_common.contracts.errors import EnvironmentFault, TryAgain
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skfleet_common.contracts.chunks import Chunk, IdRange
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.messages import (

@@ -1,4 +1,4 @@
-"""Stored shapes: what an earlier version wrote is read, and what is written today is what stands in the fixtures.
+"""Stored shapes: what an earlier version wrote is read, and what is written today is what the fixtures say.
 
 ``tests/contract/fixtures/vN`` holds what schema version N writes. A file there never changes; a new schema
 version gets a new folder, and both stay readable.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange, TableName
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, JobSpec, OutputColumn
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode

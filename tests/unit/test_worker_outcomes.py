@@ -72,5 +72,5 @@ def test_the_frames_name_what_led_to_an_error() -> None:
 
 @given(receive_count=st.integers(1, 1_000))
 def test_a_delay_grows_with_the_attempts_and_stays_within_its_limit(receive_count: int) -> None:
-    ceiling = min(LONGEST_SECONDS, 2.0 ** (receive_count - 1))
+    ceiling = min(LONGEST_SECONDS, 4.0 ** min(receive_count - 1, 10))
     assert ceiling / 2 - 0.5 <= backoff_seconds(receive_count) <= ceiling

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import random
 
-#: After the first failure; doubled with every further one.
+#: The first retry is quick; four of them together outlast a database's restart or failover.
 FIRST_SECONDS = 1.0
+FACTOR = 4.0
 LONGEST_SECONDS = 300.0
 
 
 def backoff_seconds(receive_count: int) -> int:
     """Give the delay after the ``receive_count``-th attempt failed, in whole seconds as SQS wants it."""
-    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(receive_count - 1, 20))
+    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * FACTOR ** min(receive_count - 1, 20))
     return round(random.uniform(ceiling / 2, ceiling))  # noqa: S311  (jitter, no secret)

@@ -151,6 +151,11 @@ class Crew:
         return [scorer for scorer in self.scorers if scorer.work is not None]
 
     @property
+    def has_ready(self) -> bool:
+        """Whether any scorer is ready, free or not."""
+        return any(scorer.is_ready for scorer in self.scorers)
+
+    @property
     def pids(self) -> list[int]:
         """The process ids of the scorers that are ready."""
         return [scorer.pid for scorer in self.scorers if scorer.is_ready and scorer.pid is not None]

@@ -17,6 +17,8 @@ class Drain:
         self._drain_seconds = drain_seconds
         self._clock = clock
         self.deadline: float | None = None
+        #: Asked for a second time: nothing is waited for any more.
+        self.is_hurried = False
 
     @property
     def is_on(self) -> bool:
@@ -28,11 +30,13 @@ class Drain:
         """Whether what is still in progress must be released now."""
         return self.deadline is not None and self._clock() >= self.deadline
 
-    def request(self, *, at_once: bool = False) -> None:
-        """Begin to drain; asked a second time, or ``at_once``, nothing is waited for any more."""
-        wait = 0.0 if at_once or self.is_on else self._drain_seconds
-        deadline = self._clock() + wait
-        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+    def request(self) -> None:
+        """Begin to drain; a second time, end at once."""
+        if self.deadline is None:
+            self.deadline = self._clock() + self._drain_seconds
+        else:
+            self.deadline = self._clock()
+            self.is_hurried = True
 
 
 @contextmanager

@@ -6,15 +6,20 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
 
 #: Only the worker's own user may read what was scored, or plant what is loaded.
 _PRIVATE = 0o700
+
+#: How often a lock is asked for again.
+LOCK_POLL_SECONDS = 0.05
 
 
 def cache_folder(settings: Settings) -> Path:
@@ -37,11 +42,16 @@ def cache_folder(settings: Settings) -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that all processes of the host share; the kernel frees it when its holder dies."""
+def locked(path: Path, *, patience_seconds: float) -> Iterator[bool]:
+    """Hold the lock that all processes of the host share; the kernel frees it when its holder dies.
+
+    Gives False, without it, after ``patience_seconds``: its holder may be stopped for hours.
+    """
+    deadline = time.monotonic() + patience_seconds
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        while not (is_ours := _try_lock(file)) and time.monotonic() < deadline:
+            time.sleep(LOCK_POLL_SECONDS)
+        yield is_ours
 
 
 class Scratch:
@@ -57,7 +67,7 @@ class Scratch:
         """Make the folder, remove what dead workers left, and remove the folder at the end."""
         self.folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         try:
-            with locked(self._lock_file):
+            with locked(self._lock_file, patience_seconds=0):
                 self._sweep()
                 yield
         finally:
@@ -81,7 +91,14 @@ def _is_abandoned(lock_file: Path) -> bool:
     """Whether nobody holds the lock; a worker that is just being born has no lock file yet."""
     try:
         with lock_file.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+            return _try_lock(file)
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -37,6 +37,8 @@ class Lease:
     progress_at: float | None = None
     #: How long after that the scorer counts as stuck.
     allowance_seconds: float = float("inf")
+    #: Held while SQS is told to extend: what comes after a release would hide the message again.
+    talking: threading.Lock = field(default_factory=threading.Lock)
 
     def is_lost(self, now: float) -> bool:
         """Whether somebody else may have the message by now."""
@@ -92,7 +94,7 @@ class LeaseKeeper:
 
     def drop(self, lease: Lease) -> bool:
         """Extend it no more, before it is acked or released; False if it was lost already."""
-        with self._lock:
+        with lease.talking, self._lock:
             if lease not in self._held:
                 return False
             self._held.remove(lease)
@@ -107,23 +109,26 @@ class LeaseKeeper:
             now = self._clock()
             if lease.is_lost(now):
                 self._lose(lease, why="it ran out")
-            elif not lease.is_stuck(now):
-                self._extend(lease, now)
+            elif not lease.is_stuck(now) and not self._extend(lease, now):
+                self._lose(lease, why="the queue says so")
 
-    def _extend(self, lease: Lease, now: float) -> None:
+    def _extend(self, lease: Lease, now: float) -> bool:
+        """Extend a lease; False when the queue says that it is lost."""
         seconds = lease.extension(now, self._lease_seconds)
         if seconds == 0:
-            return
-        try:
-            extended = self._queue.extend(lease.delivery, seconds)
-        except SkfleetError as exc:
-            # The next beat tries again; the lease runs out by itself if none gets through.
-            log.warning("lease.not_extended", message_id=lease.delivery.message_id, error=str(exc))
-            return
+            return True
+        with lease.talking:
+            if lease not in self._held:
+                return True
+            try:
+                extended = self._queue.extend(lease.delivery, seconds)
+            except SkfleetError as exc:
+                # The next beat tries again; the lease runs out by itself if none gets through.
+                log.warning("lease.not_extended", message_id=lease.delivery.message_id, error=str(exc))
+                return True
         if extended:
             lease.expires_at = now + seconds
-        else:
-            self._lose(lease, why="the queue says so")
+        return extended
 
     def _lose(self, lease: Lease, *, why: str) -> None:
         # Not held any more: it was acked or released while this thread was on its way.
@@ -133,4 +138,7 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._heartbeat_seconds):
-            self.beat()
+            try:
+                self.beat()
+            except Exception as exc:  # noqa: BLE001  (without this thread the worker would lose all it holds)
+                log.error("lease.beat_failed", kind=type(exc).__name__)  # noqa: TRY400  (it may hold receipts)

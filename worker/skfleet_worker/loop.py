@@ -90,6 +90,7 @@ class Supervisor:
         #: Deliveries that the receiver was asked for and has not brought yet.
         self._asked = 0
         self._was_ready = False
+        self._is_draining = False
         #: Scorers and what they work on, as the presence thread may read it at any time.
         self._seen: tuple[list[int], list[str]] = ([], [])
 
@@ -119,8 +120,10 @@ class Supervisor:
             self._take(event)
         self._look_at_the_clock()
         if self._drain.is_on:
-            self._receiver.stop()
+            self._stop_receiving()
             self._release_waiting()
+            if self._drain.is_over:
+                self._release_running()
         else:
             self._hand_out()
             self._crew.fill()
@@ -221,6 +224,11 @@ class Supervisor:
                 if work := self._end(scorer):
                     seconds = work.lease.allowance_seconds
                     self._after_loss(work, f"its scoring process reported nothing for {seconds:g} seconds")
+        if not self._crew.has_ready and any(
+            now - work.lease.received_at > self._settings.lease_seconds for work in self._waiting
+        ):
+            # Nobody here can begin it; other workers may.
+            self._release_waiting("no scorer is ready")
 
     # Handing out and asking for work.
 
@@ -236,7 +244,7 @@ class Supervisor:
     def _ask_for_work(self) -> None:
         # Beyond what can start now, one chunk is kept ready, and only while all scorers are busy.
         free = len(self._crew.free())
-        room = free or (1 if self._was_ready else 0)
+        room = free or (1 if self._crew.has_ready else 0)
         wanted = room - len(self._waiting) - self._asked
         if wanted > 0:
             self._asked += wanted
@@ -249,21 +257,31 @@ class Supervisor:
         self._drain.request()
         self._inbox.put(None)
 
-    def _release_waiting(self) -> None:
+    def _stop_receiving(self) -> None:
+        if not self._is_draining:
+            self._is_draining = True
+            log.info("worker.draining", in_progress=len(self._crew.busy()))
+            self._receiver.stop()
+
+    def _release_waiting(self, reason: str = "the worker drains") -> None:
         while self._waiting:
-            self._mail.release(self._waiting.popleft().lease, reason="the worker drains")
+            self._mail.release(self._waiting.popleft().lease, reason=reason)
+
+    def _release_running(self) -> None:
+        for scorer in self._crew.busy():
+            if work := self._end(scorer):
+                self._mail.release(work.lease, reason="the drain is over")
 
     def _is_done(self) -> bool:
-        if not self._drain.is_on:
+        if not self._drain.is_on or self._crew.busy() or self._waiting:
             return False
-        return self._drain.is_over or not (self._crew.busy() or self._waiting or self._receiver.is_running)
+        # The poll under way may get the very message that was just released, and must hand it back.
+        return self._drain.is_hurried or not self._receiver.is_running
 
     def _close(self) -> None:
-        self._crew.kill()
-        for scorer in self._crew.busy():
-            if scorer.work:
-                self._mail.release(scorer.work.lease, reason="the worker drains")
+        self._release_running()
         self._release_waiting()
+        self._crew.kill()
         self._keeper.stop()
         self._presence.retire()
 

@@ -17,6 +17,8 @@ from skfleet_worker.folders import locked
 
 #: Open bundles a scorer; two jobs that alternate must not load their models for every chunk.
 KEPT_OPEN = 3
+#: How long a scorer waits for another one's download before it downloads for itself.
+PATIENCE_SECONDS = 30.0
 
 log = structlog.get_logger()
 
@@ -62,13 +64,13 @@ class Models:
         """Give the folder with the bundle's files, and whether this call downloaded them."""
         folder = self._folder / digest
         self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / f"{digest}.lock"):
+        with locked(self._folder / f"{digest}.lock", patience_seconds=PATIENCE_SECONDS):
             if folder.is_dir():
                 return folder, False
             part = Path(tempfile.mkdtemp(dir=self._folder, prefix=".part-"))
             try:
                 self._download(model, digest, part)
-                part.rename(folder)
+                _settle(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         return folder, True
@@ -89,6 +91,15 @@ class Models:
     def _discard(self, folder: Path) -> None:
         """Take a copy away in one step, so that nobody finds half of it."""
         away = Path(tempfile.mkdtemp(dir=self._folder, prefix=".part-"))
-        with locked(self._folder / f"{folder.name}.lock"), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
             folder.rename(away / folder.name)
         shutil.rmtree(away, ignore_errors=True)
+
+
+def _settle(part: Path, folder: Path) -> None:
+    """Make a finished download the host's copy, unless a process that had the lock too long just did."""
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise

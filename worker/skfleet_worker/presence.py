@@ -81,19 +81,22 @@ class Presence:
             self._changed.clear()
             if self._stopped:
                 return
-            scorer_pids, working_on = self._look()
             try:
-                self._register.announce(
-                    WorkerPresence(
-                        worker=self._worker,
-                        host=node(),
-                        supervisor_pid=self._supervisor_pid,
-                        scorer_pids=tuple(scorer_pids),
-                        versions=self._versions,
-                        working_on=tuple(working_on),
-                        seen_at=datetime.now(UTC),
-                    ),
-                    ttl_seconds=max(MIN_TTL_SECONDS, 3 * self._heartbeat_seconds),
-                )
+                self._announce()
             except SkfleetError as exc:
                 log.warning("worker.not_announced", error=str(exc))
+
+    def _announce(self) -> None:
+        scorer_pids, working_on = self._look()
+        self._register.announce(
+            WorkerPresence(
+                worker=self._worker,
+                host=node(),
+                supervisor_pid=self._supervisor_pid,
+                scorer_pids=tuple(scorer_pids),
+                versions=self._versions,
+                working_on=tuple(working_on),
+                seen_at=datetime.now(UTC),
+            ),
+            ttl_seconds=max(MIN_TTL_SECONDS, 3 * self._heartbeat_seconds),
+        )

@@ -52,7 +52,8 @@ class ObjectStore:
                 try:
                     answer = self.client.get_object(Bucket=self.bucket, Key=key)
                 except ClientError as exc:
-                    raise self._missing(exc, key) from exc
+                    self._name_missing(exc, key)
+                    raise
                 return answer["Body"].read(), answer["ETag"]
         raise AssertionError  # the policy either returns or raises
 
@@ -67,7 +68,8 @@ class ObjectStore:
                 try:
                     answer = self.client.get_object(Bucket=self.bucket, Key=key)
                 except ClientError as exc:
-                    raise self._missing(exc, key) from exc
+                    self._name_missing(exc, key)
+                    raise
                 part = Path(folder) / "part"
                 with part.open("wb") as file:
                     for block in answer["Body"].iter_chunks(_READ_BYTES):
@@ -163,8 +165,7 @@ class ObjectStore:
     def _target(self) -> str:
         return f"bucket {self.bucket} at {self.where}"
 
-    def _missing(self, error: ClientError, key: str) -> Exception:
-        """Give what a failed read means; anything but a missing key is the edge's to translate."""
+    def _name_missing(self, error: ClientError, key: str) -> None:
+        """Raise what a missing key means; anything else is the edge's to translate."""
         if error_code(error) in _NO_KEY_CODES:
-            return NoSuchObject(f"There is no object {key} in bucket {self.bucket}.")
-        return error
+            raise NoSuchObject(f"There is no object {key} in bucket {self.bucket}.") from error

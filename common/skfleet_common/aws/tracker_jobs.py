@@ -88,11 +88,6 @@ class JobRecords(TrackerTable):
         return found
 
     def job_of_token(self, token: str) -> JobRecord | None:
-        """Give the job that a submission token made last; None if it made none."""
-        item = self.get(token_key(token))
-        return None if item is None else self._find(str(item["job"]["S"]))
-
-    def job_of_token(self, token: str) -> JobRecord | None:
         """Give the job that holds a submission token, in whatever state it is; None if there is none."""
         held = self.get(token_key(token))
         return None if held is None else self._find(held["job"]["S"])

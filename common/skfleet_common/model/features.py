@@ -82,7 +82,8 @@ class FeatureBuilder:
             if feature.kind is FeatureKind.CATEGORY:
                 codes = level_codes(array, self._levels[feature.column])
                 _screen_levels(feature, codes, rejects)
-                X[:, self._slices[category_name(position)]] = self._encodings[feature.column][codes]
+                encoded = np.take(self._encodings[feature.column], codes, axis=0)
+                X[:, self._slices[category_name(position)]] = encoded
             elif feature.kind is FeatureKind.MOMENT:
                 plain += moment_parts(array, feature.parts)
             else:

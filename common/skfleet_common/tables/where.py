@@ -8,8 +8,9 @@ read twice, by two parties that share no code:
   no semicolon, comment, dollar quote, escape string or parenthesis that closes what it did not open.
 - *sqlglot* parses it as one expression of the dialect, whose every node must be of a kind that reads.
 
-What comes back is built from the scanned tokens, not from sqlglot's tree: its generator would change what
-some conditions mean (``0x1F`` becomes a bit string, ``j ->> '$.a'`` another key).
+What comes back is built from the scanned tokens, not from sqlglot's tree: its generator normalises, and
+changes what some conditions mean (``0x1F`` becomes a bit string, ``a == b`` an equality). Why it is done so
+stands in docs/decisions/where-clause.md.
 """
 
 from __future__ import annotations

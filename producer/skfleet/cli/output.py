@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
 #: Progress, notes and errors; stdout carries results alone.
 stderr = Console(stderr=True, highlight=False)
@@ -24,13 +23,12 @@ def emit_json(schema: str, payload: BaseModel | dict[str, Any]) -> None:
 
 
 def emit_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a plain table; cells are never cut."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    stdout.print(table, soft_wrap=True)
+    """Print columns under headings; cells are never cut or wrapped, in a pipe as on a terminal."""
+    lines = [list(headings), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 def emit_facts(facts: Mapping[str, object]) -> None:
@@ -38,7 +36,7 @@ def emit_facts(facts: Mapping[str, object]) -> None:
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         if value is not None:
-            stdout.print(f"{name:<{width}}  {value}", markup=False)
+            stdout.print(f"{name:<{width}}  {value}", markup=False, soft_wrap=True)
 
 
 def count(number: int) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 from skfleet.local.home import StateFolder
 from skfleet.local.state import write_private
 from skfleet_common.contracts.errors import EnvironmentFault
-from skfleet_common.contracts.shapes import StoredShape
+from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
 
 
 class Passwords(StoredShape):
@@ -33,8 +33,9 @@ class Passwords(StoredShape):
         """
         try:
             return cls.from_json(folder.passwords_file.read_bytes())
-        except OSError as exc:
+        except (OSError, NewerShape, UnreadableShape) as exc:
             raise EnvironmentFault(
-                f"The database's passwords cannot be read from {folder.passwords_file} ({exc.strerror}); "
+                f"The database's passwords cannot be read from {folder.passwords_file} "
+                f"({getattr(exc, 'strerror', None) or 'not what this skfleet wrote'}); "
                 "put the file back, or set SKFLEET_HOME to another folder."
             ) from exc

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from skfleet.local.home import StateFolder, find_home
 from skfleet.local.interrupts import Interrupts
 from skfleet.local.packages import check_platform
 from skfleet.local.parts import Parts, variables
+from skfleet.local.ports import LOOPBACK
 from skfleet.local.status import StackStatus
 from skfleet.local.workers import check_count
 from skfleet.progress import Silent, Steps
@@ -101,7 +104,7 @@ class Stack:
         Raises:
             EnvironmentFault: it does not run.
         """
-        return variables(self.settings())
+        return variables(self.settings()) | _around_proxies(os.environ)
 
     def settings(self) -> Settings:
         """Give the settings with which a command talks to the running stack.
@@ -126,6 +129,16 @@ class Stack:
                     pass
         finally:
             self.down(steps=steps)
+
+
+def _around_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what keeps a proxy of the environment's, if there is one, out of the way to this machine."""
+    proxies = [name for name in environ if name.lower() in {"http_proxy", "all_proxy"} and environ[name]]
+    if not proxies:
+        return {}
+    known = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    addresses = known if LOOPBACK in known.split(",") else ",".join(filter(None, [known, LOOPBACK]))
+    return {"NO_PROXY": addresses, "no_proxy": addresses}
 
 
 def running_settings(settings: Settings) -> Settings | None:

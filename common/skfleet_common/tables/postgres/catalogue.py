@@ -63,12 +63,12 @@ class PostgresCatalogue:
             Refused: there is none, or the role may not read it.
         """
         written = read_name(text)
-        with self.server.transaction(f"looking up {text}") as cursor:
+        with self.server.transaction(f"looking up {written}") as cursor:
             schemas = _schemas(cursor, written)
             cursor.execute(_FIND, {"kinds": _WITH_ROWS, "schemas": schemas, "names": written.name.spellings})
             found = cursor.fetchone()
             if found is None:
-                raise _no_table(cursor, text, schemas)
+                raise _no_table(cursor, written, schemas)
             oid, schema_name, name, kind, estimated_rows = found
             table = TableName(schema_name=schema_name, name=name)
             return SourceTable(
@@ -85,7 +85,7 @@ class PostgresCatalogue:
             Refused: its schema does not exist.
         """
         written = read_name(text)
-        with self.server.transaction(f"looking up {text}") as cursor:
+        with self.server.transaction(f"looking up {written}") as cursor:
             schema = _schemas(cursor, written)[0]
             cursor.execute(_FIND, {"kinds": _WITH_ROWS, "schemas": [schema], "names": written.name.spellings})
             found = cursor.fetchone()
@@ -131,7 +131,7 @@ def _no_schema(cursor: Cursor, part: NamePart) -> Refused:
     return Refused(f"There is no schema {part.text}{nearest(part.text, known)}.")
 
 
-def _no_table(cursor: Cursor, text: str, schemas: list[str]) -> Refused:
+def _no_table(cursor: Cursor, written: WrittenName, schemas: list[str]) -> Refused:
     cursor.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -139,8 +139,8 @@ def _no_table(cursor: Cursor, text: str, schemas: list[str]) -> Refused:
         (_WITH_ROWS, schemas, _SUGGESTED_FROM),
     )
     known = [name for (name,) in cursor.fetchall()]
-    asked = text if "." in text else f"{schemas[0]}.{text}"
-    return Refused(f"There is no table {text}{nearest(asked, known)}.")
+    asked = str(written) if written.schema else f"{schemas[0]}.{written}"
+    return Refused(f"There is no table {written}{nearest(asked, known)}.")
 
 
 def _readable_columns(cursor: Cursor, oid: int, table: TableName) -> tuple[Column, ...]:

@@ -45,6 +45,10 @@ class WrittenName:
     schema: NamePart | None
     name: NamePart
 
+    def __str__(self) -> str:
+        """Give it for messages to people, without quotes."""
+        return f"{self.schema.text}.{self.name.text}" if self.schema else self.name.text
+
 
 def read_name(text: str) -> WrittenName:
     """Read ``schema.name`` or ``name``.

@@ -1,6 +1,6 @@
 """Reading: binary COPY, decoded to Arrow by ADBC, streamed in bounded batches.
 
-docs/decisions/0002-reading-postgresql.md has the measurements behind the choice.
+docs/decisions/reading-postgresql.md has the measurements behind the choice.
 """
 
 from __future__ import annotations
