@@ -53,7 +53,9 @@ class Settings(BaseModel):
     )
     poll_seconds: int = Field(default=20, ge=0, le=20, description="Length of one SQS long poll.")
     drain_seconds: float = Field(
-        default=90.0, ge=0, description="How long a drain lets chunks in progress go on before it releases them."
+        default=90.0,
+        ge=0,
+        description="How long a drain lets chunks in progress go on before it releases them.",
     )
     max_attempts: int = Field(default=5, ge=1, le=10, description="Attempts before a chunk counts as failed.")
     statement_seconds: int = Field(
@@ -83,12 +85,14 @@ class Settings(BaseModel):
         """
         given = dict(os.environ if environ is None else environ)
         if dotenv.is_file():
-            given = {name: value for name, value in dotenv_values(dotenv).items() if value is not None} | given
+            given = {
+                name: value for name, value in dotenv_values(dotenv).items() if value is not None
+            } | given
         ours = {name: value for name, value in given.items() if name.startswith(PREFIX)}
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in sorted(ours):
             if name not in known:
-                hint = nearest(name, known) or "."
+                hint = nearest(name, known)
                 raise UsageError(f"{name} is no setting of skfleet, so unset or correct it{hint}")
         values: dict[str, Any] = {
             name.removeprefix(PREFIX).lower(): value for name, value in ours.items() if value != ""

@@ -97,7 +97,7 @@ def find_column(table: SourceTable, name: str, *, flag: str) -> Column:
     column = table.column(name) or table.column(name.lower())
     if column is None:
         known = [column.name for column in table.columns]
-        raise Refused(f"{table.name} has no column {name}, which {flag} names{nearest(name, known)}.")
+        raise Refused(f"{table.name} has no column {name}, which {flag} names{nearest(name, known)}")
     return column
 
 
@@ -159,8 +159,11 @@ def check_features(
 ) -> list[str]:
     """Refuse a source from which the model's features cannot be rebuilt; give what is tolerated."""
     columns = source.table.columns
-    check_source(manifest, columns)
-    counts = warehouse.keys.feature_counts(
-        source, manifest.feature_columns, categorical=manifest.categorical_columns
-    )
-    return check_source(manifest, columns, counts, allow_all_null=request.allow_all_null)
+    try:
+        check_source(manifest, columns)
+        counts = warehouse.keys.feature_counts(
+            source, manifest.feature_columns, categorical=manifest.categorical_columns
+        )
+        return check_source(manifest, columns, counts, allow_all_null=request.allow_all_null)
+    except Refused as refusal:
+        raise Refused(f"{source.table.name} cannot be scored with {manifest.name}: {refusal}") from refusal

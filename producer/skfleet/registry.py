@@ -93,7 +93,7 @@ class Registry:
             return Latest.from_json(self._store.get(self._names.latest(name)))
         except NoSuchObject as exc:
             known = self.models()
-            hint = nearest(name, known) or (f"; there are {', '.join(known)}." if known else ".")
+            hint = nearest(name, known)
             raise Refused(
                 f"There is no model {name}; train it with skfleet train --name {name} or correct it{hint}"
             ) from exc

@@ -66,7 +66,7 @@ def train_model(
         table.columns, target=target.name, id_columns=ids, exclude=exclude, categorical=categorical
     )
     source = Selection(table=table, where=where)
-    frame = _read(source, columns_to_read(roles), warehouse=warehouse, estimated_rows=table.estimated_rows, steps=steps)
+    frame = _read(source, columns_to_read(roles), warehouse=warehouse, steps=steps)
     if not frame.num_rows:
         which = f"{table.name} has no rows" + (" under --where" if where else "")
         raise Refused(f"{which}, so there is nothing to learn from; train on a table that has some.")
@@ -104,13 +104,11 @@ def train_model(
     )
 
 
-def _read(
-    source: Selection, columns: list[str], *, warehouse: Warehouse, estimated_rows: int, steps: Steps
-) -> pa.Table:
+def _read(source: Selection, columns: list[str], *, warehouse: Warehouse, steps: Steps) -> pa.Table:
     """Give all selected rows; the bar's total is the warehouse's own estimate."""
     batches: list[pa.RecordBatch] = []
     rows = 0
-    with steps.step("Reading training rows", total=estimated_rows or None) as step:
+    with steps.step("Reading training rows", total=source.table.estimated_rows or None) as step:
         for batch in warehouse.reader.read(source, features=columns):
             batches.append(batch.features)
             rows += batch.features.num_rows

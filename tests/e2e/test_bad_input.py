@@ -64,7 +64,7 @@ def test_a_renamed_column_is_suggested(world: World, model: str, source: str) ->
 
 def test_a_type_that_changed(world: World, model: str, source: str) -> None:
     world.sql("ALTER TABLE public.spoilt ALTER COLUMN distance TYPE text")
-    assert_refused(world, predict(world), "distance", "text", "integer")
+    assert_refused(world, predict(world), "distance", "text", "whole numbers")
 
 
 def test_integer_levels_that_became_text(world: World, source: str) -> None:
@@ -74,7 +74,7 @@ def test_integer_levels_that_became_text(world: World, source: str) -> None:
     )
     assert trained.code == 0, trained.err
     world.sql("ALTER TABLE public.spoilt ALTER COLUMN month TYPE text")
-    assert_refused(world, predict(world, model="levels"), "month", "text", "integer")
+    assert_refused(world, predict(world, model="levels"), "month", "text", "whole numbers")
 
 
 def test_a_feature_that_is_null_in_every_row(world: World, model: str, source: str) -> None:

@@ -87,4 +87,4 @@ class World:
 
     def queue_is_empty(self) -> bool:
         """Whether no message is left, visible or in flight."""
-        return self.fleet.cloud.queue.approximate_depth() == 0
+        return self.fleet.cloud.queue.approximate_depth().total == 0

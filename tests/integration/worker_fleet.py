@@ -73,9 +73,8 @@ def warehouse_server() -> Iterator[PrivatePostgres]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def model_files() -> dict[str, bytes]:
-    """The files of a small model."""
+def fit_files(*, null_policy: str | dict[str, str]) -> dict[str, bytes]:
+    """Fit a small model and give its files."""
     rng = np.random.default_rng(0)
     rows = 500
     miles = rng.uniform(100, 1_100, rows)
@@ -87,17 +86,22 @@ def model_files() -> dict[str, bytes]:
             "late": miles + rng.normal(0, 200, rows) > 600,
         }
     )
-    return pack(
-        fit_model(
-            frame,
-            columns=COLUMNS,
-            target="late",
-            model="gradient_boosting",
-            name=MODEL,
-            id_columns=["id"],
-            null_policy="missing",
-        )
+    fitted = fit_model(
+        frame,
+        columns=COLUMNS,
+        target="late",
+        model="gradient_boosting",
+        name=MODEL,
+        id_columns=["id"],
+        null_policy=null_policy,
     )
+    return pack(fitted)
+
+
+@pytest.fixture(scope="session")
+def model_files() -> dict[str, bytes]:
+    """The files of a model that takes NULLs."""
+    return fit_files(null_policy="missing")
 
 
 @dataclass

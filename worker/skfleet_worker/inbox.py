@@ -38,8 +38,3 @@ class Inbox(Generic[E]):
                 pass
         while self._events:
             yield self._events.popleft()
-
-    def close(self) -> None:
-        """Close the pipe."""
-        os.close(self._reader)
-        os.close(self._writer)

@@ -7,6 +7,7 @@ The docstring of each class says who acts on it.
 
 from __future__ import annotations
 
+import difflib
 from typing import ClassVar
 
 
@@ -68,14 +69,12 @@ class UnreadableMessage(SkfleetError):
 
 
 class NewerMessage(SkfleetError):
-    """A message of a version newer than this worker. The operator updates the fleet; it is released till then."""
+    """A message of a version newer than this worker. The operator updates the fleet; till then it waits."""
 
     retryable = True
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """Give ``'; did you mean X?'`` for the known name closest to ``word``, or nothing."""
-    import difflib  # noqa: PLC0415  (only on the way to an error)
-
+    """Give the end of a sentence: ``'; did you mean X?'`` with the name closest to ``word``, or ``'.'``."""
     found = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    return f"; did you mean {found[0]}?" if found else "."

@@ -103,7 +103,7 @@ def parse_model(asked: str) -> ModelName:
     known = known_models()
     if asked not in known:
         hint = nearest(asked, known)
-        raise UsageError(f"There is no model {asked!r}{hint}; use one of {', '.join(_FAMILIES)}.")
+        raise UsageError(f"There is no model {asked!r}; use one of {', '.join(_FAMILIES)}{hint}")
     for suffix, task in _SUFFIXES.items():
         if asked.endswith(suffix):
             return ModelName(asked, asked.removesuffix(suffix), task)

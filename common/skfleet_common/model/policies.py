@@ -50,7 +50,7 @@ def policy_by_column(
     for name in asked:
         if name not in columns:
             raise UsageError(
-                f"A policy is given for {name!r}, which is no feature{nearest(name, list(columns))}."
+                f"A policy is given for {name!r}, which is no feature{nearest(name, list(columns))}"
             )
     return {name: _policy(kind, policy) for name, policy in asked.items()}
 
@@ -60,4 +60,4 @@ def _policy(kind: type[Policy], text: str) -> Policy:
         return kind(text)
     except ValueError as exc:
         known = ", ".join(kind)
-        raise UsageError(f"{text!r} is no policy{nearest(text, list(kind))}; use one of {known}.") from exc
+        raise UsageError(f"{text!r} is no policy; use one of {known}{nearest(text, list(kind))}") from exc

@@ -18,9 +18,7 @@ class MissingColumn(Refused):
     def called(cls, column: str, known: Iterable[str]) -> Self:
         """Say which column is missing, and which known one may be it under another name."""
         hint = nearest(column, list(known))
-        return cls(
-            f"The model needs a column {column!r}, which is not there{hint}; add it or rename it back."
-        )
+        return cls(f"The model needs a column {column!r}, which is not there; add it or rename it back{hint}")
 
 
 class TypeChanged(Refused):

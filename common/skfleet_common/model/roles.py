@@ -85,7 +85,7 @@ def _must_exist(what: str, names: Iterable[str], by_name: dict[str, Column]) -> 
     for name in names:
         if name not in by_name:
             raise Refused(
-                f"There is no {what} {name!r}{nearest(name, list(by_name))}; name a column of the table."
+                f"There is no {what} {name!r}; name a column of the table{nearest(name, list(by_name))}"
             )
 
 

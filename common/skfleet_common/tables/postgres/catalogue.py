@@ -128,7 +128,7 @@ def _schemas(cursor: Cursor, written: WrittenName) -> list[str]:
 def _no_schema(cursor: Cursor, part: NamePart) -> Refused:
     cursor.execute("SELECT nspname::text FROM pg_catalog.pg_namespace")
     known = [name for (name,) in cursor.fetchall()]
-    return Refused(f"There is no schema {part.text}{nearest(part.text, known)}.")
+    return Refused(f"There is no schema {part.text}{nearest(part.text, known)}")
 
 
 def _no_table(cursor: Cursor, written: WrittenName, schemas: list[str]) -> Refused:
@@ -140,7 +140,7 @@ def _no_table(cursor: Cursor, written: WrittenName, schemas: list[str]) -> Refus
     )
     known = [name for (name,) in cursor.fetchall()]
     asked = str(written) if written.schema else f"{schemas[0]}.{written}"
-    return Refused(f"There is no table {written}{nearest(asked, known)}.")
+    return Refused(f"There is no table {written}{nearest(asked, known)}")
 
 
 def _readable_columns(cursor: Cursor, oid: int, table: TableName) -> tuple[Column, ...]:

@@ -59,7 +59,7 @@ def _refusal(exc: psycopg2.Error, table: SourceTable) -> Refused | None:
     if exc.pgcode == errorcodes.UNDEFINED_COLUMN and (found := _NO_COLUMN.search(said)):
         name = found["quoted"] or found["bare"]
         known = [column.name for column in table.columns]
-        return Refused(f"--where asks for a column {name}, but {table.name} has none{nearest(name, known)}.")
+        return Refused(f"--where asks for a column {name}, but {table.name} has none{nearest(name, known)}")
     if found := _WRONG_TYPE.search(said):
         return Refused(f"--where is of type {found['type']}, not a condition; compare it with something.")
     # Classes 22 and 42: a literal that its type does not take, a name or a syntax that does not exist. No row
