@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from skfleet.job import Job
+from skfleet.job import Job, find_job, newest_jobs
 from skfleet.preflight import Prepared, prepare
 from skfleet.progress import Silent, Steps
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
-from skfleet.target import resolve_target, warehouse_url
+from skfleet.target import describe_target, resolve_target, warehouse_url
 from skfleet.training import TrainedModel, TrainRequest, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
-from skfleet_common.contracts.jobs import IfExists, JobRecord
+from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
@@ -55,8 +55,7 @@ class Fleet:
     @property
     def target(self) -> str:
         """Which fleet this is, in words for a person."""
-        where = self.settings.aws_endpoint_url or f"AWS {self.settings.region or 'default region'}"
-        return f"fleet {self.settings.fleet} at {where}, bucket {self.settings.bucket}"
+        return describe_target(self.settings)
 
     def scorers(self) -> int:
         """Give the number of live scoring processes."""
@@ -144,7 +143,7 @@ class Fleet:
             self._steps.note(f"The same request is job {record.job} already; going on with it.")
         if record.state is JobState.SUBMITTING:
             send_messages(record, cloud=self.cloud, steps=self._steps)
-        return self._job(record)
+        return Job(record, self.cloud)
 
     def predict(
         self,
@@ -197,7 +196,7 @@ class Fleet:
 
     def jobs(self, limit: int = 20) -> list[Job]:
         """Give the newest jobs, newest first."""
-        return [self._job(record) for record in self.cloud.tracker.jobs(limit)]
+        return newest_jobs(self.cloud, limit)
 
     def job(self, job: str) -> Job:
         """Give a job by its id.
@@ -205,10 +204,7 @@ class Fleet:
         Raises:
             Refused: there is none.
         """
-        return self._job(self.cloud.tracker.job(job))
-
-    def _job(self, record: JobRecord) -> Job:
-        return Job(record, self.cloud)
+        return find_job(self.cloud, job)
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

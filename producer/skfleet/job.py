@@ -172,6 +172,20 @@ class Job:
         )
 
 
+def find_job(cloud: Cloud, job: str) -> Job:
+    """Give a job by its id.
+
+    Raises:
+        NoSuchJob: there is none.
+    """
+    return Job(cloud.tracker.job(job), cloud)
+
+
+def newest_jobs(cloud: Cloud, limit: int) -> list[Job]:
+    """Give the newest jobs, newest first."""
+    return [Job(record, cloud) for record in cloud.tracker.jobs(limit)]
+
+
 def _eta(record: JobRecord, *, rows_done: int, seconds: float) -> float | None:
     """Give the seconds that are left at the speed so far; None before the first commit and after the end."""
     if record.state.is_terminal or not rows_done:

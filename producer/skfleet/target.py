@@ -24,6 +24,12 @@ def resolve_target(settings: Settings) -> Settings:
     return local
 
 
+def describe_target(settings: Settings) -> str:
+    """Say in words for a person which fleet ``settings`` name."""
+    where = settings.aws_endpoint_url or f"AWS {settings.region or 'default region'}"
+    return f"fleet {settings.fleet} at {where}, bucket {settings.bucket}"
+
+
 def warehouse_url(settings: Settings) -> str:
     """Give the warehouse's URL.
 

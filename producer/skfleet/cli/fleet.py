@@ -7,18 +7,34 @@ from typing import TYPE_CHECKING
 
 from skfleet.cli.output import stderr
 from skfleet.progress import Terminal
+from skfleet.target import describe_target, resolve_target
+from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
     from skfleet.api import Fleet
+    from skfleet_common.aws.session import Cloud
 
 
 def open_fleet() -> Fleet:
     """Give the fleet that the environment or the local stack names, and say on stderr which it is."""
-    from skfleet.api import connect  # noqa: PLC0415  (imports scikit-learn: a second that --help need not wait)
+    from skfleet.api import connect  # noqa: PLC0415  (imports scikit-learn: seconds that --help need not wait)
 
     fleet = connect(steps=Terminal(stderr))
-    stderr.print(f"Using {fleet.target}", style="dim", markup=False, soft_wrap=True)
+    _say_target(fleet.target)
     return fleet
+
+
+def open_cloud() -> Cloud:
+    """Give queue, store and tracker of that fleet, for commands that need no model."""
+    from skfleet_common.aws.session import connect_cloud  # noqa: PLC0415  (boto3: --help need not wait)
+
+    settings = resolve_target(Settings.load())
+    _say_target(describe_target(settings))
+    return connect_cloud(settings)
+
+
+def _say_target(target: str) -> None:
+    stderr.print(f"Using {target}", style="dim", markup=False, soft_wrap=True)
 
 
 def names(given: list[str] | None) -> tuple[str, ...]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from skfleet.cli.fleet import open_fleet
+from skfleet.cli.fleet import open_cloud
 from skfleet.cli.output import count, duration, emit_facts, emit_json, emit_table, stderr, when
+from skfleet.job import Job, JobStatus, find_job, newest_jobs
 from skfleet.progress import Terminal
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import JobRecord
-
-if TYPE_CHECKING:
-    from skfleet.job import Job, JobStatus
 
 JobArgument = Annotated[str, typer.Argument(help="The job's id, as predict printed it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -24,7 +22,7 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
-    records = [job.record for job in open_fleet().jobs(limit)]
+    records = [job.record for job in newest_jobs(open_cloud(), limit)]
     if as_json:
         emit_json("skfleet.jobs/1", {"jobs": [_as_json(record) for record in records]})
         return
@@ -52,7 +50,7 @@ def _as_json(record: JobRecord) -> dict[str, object]:
 
 def status(job: JobArgument, as_json: AsJson = False) -> None:
     """Show where a job stands."""
-    describe(open_fleet().job(job).status(), as_json=as_json)
+    describe(find_job(open_cloud(), job).status(), as_json=as_json)
 
 
 def wait(
@@ -63,7 +61,7 @@ def wait(
     as_json: AsJson = False,
 ) -> None:
     """Wait until a job has ended; exits 0 only if it succeeded."""
-    found = open_fleet().job(job)
+    found = find_job(open_cloud(), job)
     try:
         describe(wait_for(found, timeout), as_json=as_json)
     except JobFailed:
