@@ -59,6 +59,8 @@ docs: $(DEV_STAMP) ## Write the parts of the documentation that follow from the 
 .PHONY: bench
 bench: $(DEV_STAMP) ## Run the benchmarks
 	$(BIN)/python benchmarks/memory_of_a_scorer.py
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/reading.py
 
 .PHONY: lock
 lock: $(BIN)/python ## Pin the requirements again, with hashes and no index address

@@ -8,7 +8,6 @@ high-water marks. Run it with ``make bench``; the figures stand in docs/performa
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -70,7 +69,6 @@ def peak_of_one_chunk(stack: Stack, fleet: Fleet, rows: int) -> float:
 
 def measure(small_rows: int, large_rows: int) -> tuple[float, float]:
     """Give both peaks in MB."""
-    os.environ["SKFLEET_SCORERS"] = "1"
     with tempfile.TemporaryDirectory(prefix="skfleet-bench-") as folder:
         Path(folder).chmod(0o755)  # so that the unprivileged PostgreSQL gets in
         home = Path(folder) / ".skfleet"

@@ -42,6 +42,23 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}
 
 
+def run_skfleet(
+    words: list[str], *, cwd: Path, timeout: float = 240, environment: dict[str, str] | None = None
+) -> Answer:
+    """Run a command in a folder, in a clean environment."""
+    done = subprocess.run(
+        [*SKFLEET, *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        env=clean_environment() | (environment or {}),
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
 @dataclass(frozen=True)
 class World:
     """A running stack, with the command line and the database at hand."""
@@ -52,17 +69,8 @@ class World:
 
     def cli(self, *words: str, timeout: float = 240, **environment: str) -> Answer:
         """Run a command against this stack."""
-        done = subprocess.run(
-            [*SKFLEET, *words],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            cwd=self.home.parent,
-            stdin=subprocess.DEVNULL,
-            env=clean_environment() | {"SKFLEET_HOME": str(self.home)} | environment,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        given = {"SKFLEET_HOME": str(self.home)} | environment
+        return run_skfleet(list(words), cwd=self.home.parent, timeout=timeout, environment=given)
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         """Run a statement as the warehouse's user and give its rows."""

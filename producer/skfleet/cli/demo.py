@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +50,7 @@ def demo(
     )
     stdout.print(
         "\nThe stack is still up. Try next:\n"
+        f"{_activation()}"
         "  skfleet models flights-delay\n"
         f"  skfleet status {figures.job}\n"
         "  skfleet predict --model flights-delay --table public.flights --id-column id \\\n"
@@ -55,3 +59,11 @@ def demo(
         "  skfleet local down             # stops it; tables, models and jobs stay",
         markup=False,
     )
+
+
+def _activation() -> str:
+    """Give the line that puts ``skfleet`` on the PATH, if it is not."""
+    bin_folder = Path(sys.executable).parent
+    if shutil.which("skfleet") == str(bin_folder / "skfleet"):
+        return ""
+    return f"  . {os.path.relpath(bin_folder / 'activate')}\n"

@@ -95,7 +95,7 @@ def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
         emit_json("skfleet.plan/1", facts)
         return
     for warning in prepared.warnings:
-        stderr.print(f"Note: {warning}", markup=False)
+        stderr.print(f"Note: {warning}", markup=False, soft_wrap=True)
     emit_facts(
         {
             "rows": count(facts["rows"]),

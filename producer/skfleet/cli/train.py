@@ -77,7 +77,7 @@ def train(
             "rows": count(trained.manifest.provenance.rows),
             "features": ", ".join(trained.manifest.feature_columns),
             **{
-                f"training {name}": f"{value:.4f}"
+                f"held-out {name}": f"{value:.4f}"
                 for name, value in trained.metrics.items()
                 if isinstance(value, float)
             },
