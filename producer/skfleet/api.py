@@ -57,10 +57,6 @@ class Fleet:
         """Which fleet this is, in words for a person."""
         return describe_target(self.settings)
 
-    def scorers(self) -> int:
-        """Give the number of live scoring processes."""
-        return sum(len(worker.scorer_pids) for worker in self.cloud.tracker.workers())
-
     def train(
         self,
         *,
@@ -125,24 +121,33 @@ class Fleet:
             request,
             bundle=bundle,
             warehouse=self.warehouse,
-            scorers=max(1, self.scorers()),
+            workers=self.cloud.tracker.workers(),
             steps=self._steps,
         )
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
         _, digest = self.registry.resolve(request.model)
+        asks = request.asks(self.settings.fleet)
         token = request.token or request.derived_token(fleet=self.settings.fleet, digest=digest)
-        record = find_submitted(self.cloud, token, explicit=request.token is not None)
-        if record is None:
-            prepared = self.plan(request)
-            for warning in prepared.warnings:
-                self._steps.note(f"Note: {warning}")
-            record = submit(request, prepared, cloud=self.cloud, fleet=self.settings.fleet, token=token)
-        else:
+        record = find_submitted(self.cloud, request, token=token, asks=asks)
+        if record is not None:
             self._steps.note(f"The same request is job {record.job} already; going on with it.")
-        if record.state is JobState.SUBMITTING:
-            send_messages(record, cloud=self.cloud, steps=self._steps)
+            if record.state is JobState.SUBMITTING:
+                send_messages(record, cloud=self.cloud, steps=self._steps)
+            return Job(record, self.cloud)
+        prepared = self.plan(request)
+        for warning in prepared.warnings:
+            self._steps.note(f"Note: {warning}")
+        record = submit(
+            request,
+            prepared,
+            cloud=self.cloud,
+            fleet=self.settings.fleet,
+            token=token,
+            asks=asks,
+            steps=self._steps,
+        )
         return Job(record, self.cloud)
 
     def predict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skfleet.plan import plan_chunks
@@ -13,9 +13,11 @@ from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import Refused, UsageError, nearest
 from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.preflight import check_source
+from skfleet_common.model.versions import check_versions
 from skfleet_common.tables.port import Selection, Warehouse
 
 
@@ -36,7 +38,12 @@ class Prepared:
 
 
 def prepare(
-    request: PredictRequest, *, bundle: Bundle, warehouse: Warehouse, scorers: int, steps: Steps
+    request: PredictRequest,
+    *,
+    bundle: Bundle,
+    warehouse: Warehouse,
+    workers: Sequence[WorkerPresence],
+    steps: Steps,
 ) -> Prepared:
     """Check the request against model, source and output, and cut the source into chunks.
 
@@ -44,6 +51,8 @@ def prepare(
         Refused: the sentence says what does not fit, and what to do.
     """
     manifest = bundle.manifest
+    scorers = max(1, sum(len(worker.scorer_pids) for worker in workers))
+    warnings = check_workers(manifest, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
         table = warehouse.catalogue.find_table(request.table)
         ids = tuple(find_column(table, name, flag="--id-column") for name in request.id_columns)
@@ -59,7 +68,7 @@ def prepare(
         step.reach(1)
         warehouse.keys.check_ids(source, [column.name for column in ids])
         step.reach(2)
-        warnings = check_features(request, manifest, warehouse=warehouse, source=source)
+        warnings += check_features(request, manifest, warehouse=warehouse, source=source)
         step.reach(3)
     rows_per_second = manifest.hints.rows_per_second_per_core
     with steps.step("Planning chunks") as step:
@@ -167,3 +176,22 @@ def check_features(
         return check_source(manifest, columns, counts, allow_all_null=request.allow_all_null)
     except Refused as refusal:
         raise Refused(f"{source.table.name} cannot be scored with {manifest.name}: {refusal}") from refusal
+
+
+def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) -> list[str]:
+    """Refuse a bundle that no live worker can reproduce; say if none is live, or only some can.
+
+    Raises:
+        Refused: every live worker has versions that the bundle's skew policy does not allow.
+    """
+    if not workers:
+        return ["No worker is live now; the job waits until one is."]
+    unfit: list[str] = []
+    for worker in workers:
+        try:
+            check_versions(manifest.versions, policy=manifest.skew_policy, here=worker.versions)
+        except Refused as refusal:
+            unfit.append(f"{worker.worker}: {refusal}")
+    if len(unfit) == len(workers):
+        raise Refused(f"No live worker can score with {manifest.name}. {unfit[0]}")
+    return [f"{len(unfit)} of {len(workers)} live workers cannot score with it. {unfit[0]}"] if unfit else []

@@ -34,8 +34,14 @@ class PredictRequest:
             raise UsageError("Name at least one id column with --id-column.")
         if self.chunk_rows is not None and self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
+        if self.token is not None and not self.token.strip():
+            raise UsageError("The token is empty; name one, or leave --token out.")
+
+    def asks(self, fleet: str) -> str:
+        """Give the SHA-256 of what is asked of ``fleet``, whatever the token."""
+        asked = asdict(self) | {"token": None, "fleet": fleet}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def derived_token(self, *, fleet: str, digest: str) -> str:
-        """Give the token of this request for one bundle: equal requests have equal tokens."""
-        asked = asdict(self) | {"token": None, "model": digest, "fleet": fleet}
-        return "derived-" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        """Give the token of this request for one bundle."""
+        return "derived-" + hashlib.sha256(f"{self.asks(fleet)}@{digest}".encode()).hexdigest()

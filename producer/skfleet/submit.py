@@ -14,7 +14,9 @@ from skfleet.preflight import Prepared
 from skfleet.progress import Steps
 from skfleet.request import PredictRequest
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.chunks import ChunkPlan
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import JobRecord, JobSpec
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
@@ -25,21 +27,39 @@ MESSAGES_A_STEP = 100
 FIRST_RUN = 1
 
 
-def find_submitted(cloud: Cloud, token: str, *, explicit: bool) -> JobRecord | None:
-    """Give the job that this token made: an explicit token's for ever, a derived one's while it lives."""
+def find_submitted(cloud: Cloud, request: PredictRequest, *, token: str, asks: str) -> JobRecord | None:
+    """Give the job that this token made: an explicit token's for ever, a derived one's while it lives.
+
+    Raises:
+        Refused: the explicit token's job asks for something else.
+    """
     record = cloud.tracker.job_of_token(token)
-    if record is None or (record.state.is_terminal and not explicit):
+    if record is None or (record.state.is_terminal and request.token is None):
         return None
+    if record.asks not in {"", asks}:
+        raise Refused(
+            f"The token {token} is that of job {record.job}, which asks for something else; choose another."
+        )
     return record
 
 
-def submit(request: PredictRequest, prepared: Prepared, *, cloud: Cloud, fleet: str, token: str) -> JobRecord:
-    """Write the job down, without sending anything yet. Of two racing submitters both get the same job."""
+def submit(
+    request: PredictRequest,
+    prepared: Prepared,
+    *,
+    cloud: Cloud,
+    fleet: str,
+    token: str,
+    asks: str,
+    steps: Steps,
+) -> JobRecord:
+    """Write the job down and send its messages. Of two racing submitters both get the same job.
+
+    Interrupted, the job is cancelled if this call made it, unless it is being published already.
+    """
     now = datetime.now(UTC)
     job = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     spec = _spec(request, prepared, job=job, fleet=fleet, now=now)
-    cloud.store.put(cloud.names.plan(job), prepared.plan.to_json())
-    cloud.store.put(cloud.names.spec(job), spec.to_json())
     record = JobRecord(
         job=job,
         state=JobState.SUBMITTING,
@@ -53,28 +73,46 @@ def submit(request: PredictRequest, prepared: Prepared, *, cloud: Cloud, fleet: 
         run_chunks=spec.chunks,
         created_at=now,
         token=token,
+        asks=asks,
     )
-    return cloud.tracker.create_job(record, token=token, explicit=request.token is not None)
+    try:
+        cloud.store.put(cloud.names.plan(job), prepared.plan.to_json())
+        cloud.store.put(cloud.names.spec(job), spec.to_json())
+        standing = cloud.tracker.create_job(record, token=token, explicit=request.token is not None)
+        if standing.state is JobState.SUBMITTING:
+            send_messages(standing, cloud=cloud, steps=steps)
+    except KeyboardInterrupt:
+        _cancel(record, cloud=cloud, steps=steps)
+        raise
+    return standing
 
 
 def send_messages(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
-    """Send every message of a submitted job and let it run. Interrupted, the job is cancelled."""
+    """Send every message of a submitted job, some perhaps once more, and let it run."""
+    plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(record.job)))
+    with steps.step("Sending chunks", total=len(plan.chunks), unit="chunks") as step:
+        for sent, bodies in _batches(record, plan):
+            cloud.queue.send(bodies)
+            step.reach(sent)
+    if plan.chunks:
+        cloud.tracker.move(record.job, JobState.RUNNING, run=record.run)
+    else:  # no worker will ever find the root of an empty tree full
+        cloud.tracker.begin_publishing(record.job, run=record.run)
+        cloud.queue.send([encode(PublishMessage(job=record.job, run=record.run))])
+
+
+def _cancel(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
+    """Cancel a job that this process was submitting, if it was written down at all."""
+    reason = "Interrupted while it was being submitted."
     try:
-        plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(record.job)))
-        with steps.step("Sending chunks", total=len(plan.chunks), unit="chunks") as step:
-            for sent, bodies in _batches(record, plan):
-                cloud.queue.send(bodies)
-                step.reach(sent)
-        if plan.chunks:
-            cloud.tracker.move(record.job, JobState.RUNNING, run=record.run)
-        else:  # no worker will ever find the root of an empty tree full
-            cloud.tracker.begin_publishing(record.job, run=record.run)
-            cloud.queue.send([encode(PublishMessage(job=record.job, run=record.run))])
-    except KeyboardInterrupt:
-        cloud.tracker.move(
-            record.job, JobState.CANCELLED, run=record.run, reason="Interrupted while it was being submitted."
-        )
-        raise
+        cancelled = cloud.tracker.move(record.job, JobState.CANCELLED, run=record.run, reason=reason)
+    except NoSuchJob:
+        return
+    steps.note(
+        f"Job {record.job} was cancelled."
+        if cancelled
+        else f"Job {record.job} is being published already; see it with: skfleet status {record.job}"
+    )
 
 
 def _batches(record: JobRecord, plan: ChunkPlan) -> Iterator[tuple[int, list[str]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from skfleet.local.stack import running_settings
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
@@ -27,7 +29,15 @@ def resolve_target(settings: Settings) -> Settings:
 def describe_target(settings: Settings) -> str:
     """Say in words for a person which fleet ``settings`` name."""
     where = settings.aws_endpoint_url or f"AWS {settings.region or 'default region'}"
-    return f"fleet {settings.fleet} at {where}, bucket {settings.bucket}"
+    named = without_credentials(settings.warehouse_url) if settings.warehouse_url else "none"
+    return f"fleet {settings.fleet} at {where}, bucket {settings.bucket}, warehouse {named}"
+
+
+def without_credentials(url: str) -> str:
+    """Give a warehouse's address as it may be shown: scheme, host, port and database."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
 def warehouse_url(settings: Settings) -> str:

@@ -1,77 +1,121 @@
-"""A fleet whose workers die wherever a schedule wants, on a real tracker.
+"""A fleet of the product's own workers that die wherever a schedule wants, on a real store and tracker.
 
-Workers are generators that stop after every step with an effect, so that a schedule can interleave them, kill
-them between any two steps, and deliver their messages again, even after they were deleted: SQS delivers at
-least once. The queue is the list of all messages ever sent.
+Attempts are ``skfleet_worker.attempt.carry_out``, and so the worker's own order of things: put → commit →
+climb → root → publish → ack. They stand still before every request, so that a schedule can interleave them,
+kill them between any two requests, and deliver their messages again, even after they were deleted: SQS
+delivers at least once. The queue is scripted for that: all messages ever sent, and which of them are unacked.
+Scripted are also the warehouse (a reader of two rows a chunk, the publisher's ledger) and the model.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from pathlib import Path
+from typing import Any
 
-from hypothesis import strategies as st
-from tests.contract.samples import new_commit, new_job
+from tests.contract.killable_attempt import (
+    CHUNK_ROWS,
+    Attempt,
+    Crash,
+    Gated,
+    Ledger,
+    LedgerPublisher,
+    SmallCatalogue,
+    SmallReader,
+    TrivialModels,
+)
+from tests.contract.samples import CREATED, new_job
 
-from skfleet_common.aws.tracker import RootState, Tracker
-from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.aws.queue import Delivery
+from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.tracker import Tracker
+from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobRecord, JobSpec, OutputColumn
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
 from skfleet_common.contracts.states import JobState
+from skfleet_common.settings import Settings
+from skfleet_common.tables.port import Warehouse
+from skfleet_worker.attempt import carry_out
+from skfleet_worker.bench import Workbench
+from skfleet_worker.protocol import Assignment, Ending
+from skfleet_worker.sources import Sources
 
 MAX_RUNS = 4
 DISRUPTION_RATE = 0.4
-#: What ``next`` gives for an attempt that has no step left.
-ENDED = object()
-
-
-@dataclass(frozen=True)
-class ChunkSent:
-    """A message to score the chunk at ``position`` of a run of ``run_chunks``."""
-
-    run: int
-    position: int
-    run_chunks: int
-    chunk: int
-
-
-@dataclass(frozen=True)
-class PublishSent:
-    """A message to publish."""
-
-    run: int
-
-
-Attempt = Generator[None, None, None]
+#: No attempt at a chunk of these tests makes more requests.
+MOST_STEPS = 14
+#: Beyond this many deliveries a fleet never comes to rest.
+MOST_DELIVERIES = 300
+GIVEN_UP = "It was tried too often."
 
 
 @dataclass
 class World:
     """A job, every message ever sent for it, the attempts in progress, and what was published."""
 
-    tracker: Tracker
+    cloud: Cloud
+    scratch: Path
     job: str
     chunks: int
     #: Decides which attempts fail for good.
     chance: random.Random
     failure_rate: float
-    sent: list[ChunkSent | PublishSent] = field(default_factory=list)
+    #: Bodies.
+    sent: list[str] = field(default_factory=list)
     #: Indexes into ``sent`` of the messages that nobody has acked.
     unacked: set[int] = field(default_factory=set)
     attempts: list[Attempt] = field(default_factory=list)
+    deliveries: int = 0
     #: The commit of each chunk as it was last seen.
     seen: dict[int, Commit] = field(default_factory=dict)
     #: Chunks of each run; each must be committed in it, or done, before the run may end.
     runs: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    #: The warehouse's ledger, whose row is in the swap's transaction.
-    ledger: set[int] = field(default_factory=set)
-    effects: list[int] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    #: What a worker did wrong; it would take an assertion for one of its own errors.
+    wrong: list[AssertionError] = field(default_factory=list)
+
+    @property
+    def tracker(self) -> Tracker:
+        """The tracker as the test sees it, without standing still."""
+        return self.cloud.tracker
 
     def submit(self) -> None:
-        record = new_job(job=self.job, chunks=self.chunks)
+        record = new_job(job=self.job, chunks=self.chunks, rows=CHUNK_ROWS * self.chunks)
+        plan = ChunkPlan(chunks=tuple(self.planned(chunk) for chunk in range(self.chunks)))
+        self.cloud.store.put(self.cloud.names.plan(self.job), plan.to_json())
+        self.cloud.store.put(self.cloud.names.spec(self.job), self.spec(record).to_json())
         self.tracker.create_job(record, token=record.token)
         self.send_run(1, tuple(range(self.chunks)))
         self.tracker.move(self.job, JobState.RUNNING, run=1)
+
+    def spec(self, record: JobRecord) -> JobSpec:
+        return JobSpec(
+            job=self.job,
+            fleet=self.cloud.names.fleet,
+            model=record.model,
+            digest=record.digest,
+            table=record.table,
+            id_columns=("id",),
+            split_column="id",
+            split_type="bigint",
+            output_table=record.output_table,
+            output_columns=(
+                OutputColumn(name="id", warehouse_type="bigint", source="id"),
+                OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),
+            ),
+            created_at=CREATED,
+            rows=record.rows,
+            chunks=record.chunks,
+        )
+
+    def planned(self, chunk: int) -> Chunk:
+        first = CHUNK_ROWS * chunk
+        keys = IdRange(first=str(first), stop=str(first + CHUNK_ROWS))
+        return Chunk(number=chunk, range=keys, rows=CHUNK_ROWS)
 
     def retry(self) -> bool:
         """Begin a run over the failed chunks; both of two retries at once send their messages."""
@@ -92,76 +136,83 @@ class World:
     def send_run(self, run: int, chunks: tuple[int, ...]) -> None:
         self.runs[run] = chunks
         for position, chunk in enumerate(chunks):
-            self.send(ChunkSent(run, position, len(chunks), chunk))
+            message = ChunkMessage(
+                job=self.job, run=run, position=position, run_chunks=len(chunks), chunk=self.planned(chunk)
+            )
+            self.send(encode(message))
 
-    def send(self, message: ChunkSent | PublishSent) -> None:
+    def send(self, body: str) -> None:
         self.unacked.add(len(self.sent))
-        self.sent.append(message)
+        self.sent.append(body)
 
-    def deliver(self, index: int) -> None:
+    def deliver(self, index: int) -> Attempt:
         """Begin an attempt at a message, whoever else holds it or has acked it."""
-        message = self.sent[index]
-        attempt = self.score(message) if isinstance(message, ChunkSent) else self.publish(message)
-        self.attempts.append(self.until_acked(attempt, index))
+        self.deliveries += 1
+        assert self.deliveries < MOST_DELIVERIES, "the fleet does not come to rest"
+        message = decode(self.sent[index])
+        fails = isinstance(message, ChunkMessage) and self.chance.random() < self.failure_rate
+        attempt = Attempt(lambda stand: self.work(index, message, stand, GIVEN_UP if fails else None))
+        self.attempts.append(attempt)
+        self.look()
+        return attempt
 
-    def until_acked(self, attempt: Attempt, index: int) -> Attempt:
-        yield from attempt
-        self.unacked.discard(index)
+    def work(
+        self,
+        index: int,
+        message: ChunkMessage | PublishMessage,
+        stand: Callable[[], None],
+        give_up_because: str | None,
+    ) -> None:
+        """Do what a scorer does with a delivery, and then what its supervisor does."""
+        cloud = self.gated_cloud(stand)
+        bench = self.bench(cloud, stand)
+        finished = carry_out(Assignment(message, 1, give_up_because), bench)
+        with self.checking():
+            assert finished.ending is Ending.ACK, "no attempt of these meets an error that may pass"
+        cloud.queue.ack(Delivery(self.sent[index], receipt=str(index), receive_count=1, message_id="m"))
 
-    def step(self, index: int) -> None:
-        """Let an attempt do its next step; it is gone after its last."""
-        try:
-            next(self.attempts[index])
-        except StopIteration:
+    def gated_cloud(self, stand: Callable[[], None]) -> Cloud:
+        store, queue, tracker = self.cloud.store, self.cloud.queue, self.cloud.tracker
+        watched = WatchedTracker(Gated(tracker.client, stand), tracker.name, tracker.where, tracker.fan_in)
+        watched.watch(self)
+        scripted = Gated(ScriptedQueue(self), stand)
+        return changed(
+            self.cloud,
+            store=changed(store, client=Gated(store.client, stand)),
+            queue=changed(queue, client=scripted, control=scripted),
+            tracker=watched,
+        )
+
+    def bench(self, cloud: Cloud, stand: Callable[[], None]) -> Workbench:
+        catalogue = SmallCatalogue()
+        publisher = LedgerPublisher(self.ledger, stand, self.check_all_done)
+        return Workbench(
+            settings=Settings(),
+            worker="host-1-4711",
+            cloud=cloud,
+            warehouse=Warehouse("nowhere", catalogue, None, SmallReader(), publisher),
+            models=TrivialModels(),
+            sources=Sources(cloud, catalogue),
+            scratch=self.scratch,
+            report=lambda _: None,
+        )
+
+    def step(self, index: int, steps: int = 1) -> None:
+        """Let an attempt make some requests; it is gone after its last."""
+        attempt = self.attempts[index]
+        for _ in range(steps):
+            attempt.step()
+            self.look()
+        if attempt.ended:
             del self.attempts[index]
 
     def crash(self, index: int) -> None:
         """End an attempt where it is: its message stays."""
-        self.attempts.pop(index).close()
+        self.attempts.pop(index).crash()
 
-    def score(self, message: ChunkSent) -> Attempt:
-        """Do what a worker does with a chunk: commit → climb → move on and send → ack."""
-        failed = self.chance.random() < self.failure_rate
-        standing = self.tracker.commit(new_commit(self.job, message.chunk, run=message.run, failed=failed))
-        self.check_standing(standing)
-        yield
-        root = None
-        for node in self.tracker.climb_steps(
-            self.job,
-            message.run,
-            message.position,
-            message.run_chunks,
-            failed=standing.outcome is CommitOutcome.FAILED,
-        ):
-            root = RootState(node.full, node.failed) if node.is_root else None
-            yield
-        if root is None or not root.full:
-            return
-        if root.failed:
-            if self.tracker.move(self.job, JobState.FAILED, run=message.run):
-                self.check_run_complete()
-            yield
-        elif self.tracker.begin_publishing(self.job, run=message.run):
-            self.check_run_complete()
-            yield
-            self.send(PublishSent(message.run))
-            yield
-
-    def publish(self, message: PublishSent) -> Attempt:
-        """Do what a worker does to publish: one transaction with its ledger row → move on → ack."""
-        if len(self.tracker.commits(self.job, range(self.chunks))) < self.chunks:
-            return
-        yield
-        if not self.tracker.begin_publishing(self.job, run=message.run):
-            return
-        yield
-        if message.run not in self.ledger:
-            self.check_all_done()
-            self.ledger.add(message.run)
-            self.effects.append(message.run)
-        yield
-        self.tracker.move(self.job, JobState.SUCCEEDED, run=message.run)
-        yield
+    def run_out(self, index: int) -> None:
+        self.attempts.pop(index).run_out()
+        self.look()
 
     def finish(self, *, disruptions: int) -> None:
         """Let the fleet come to rest after some more crashes; a job that failed is retried, at last for good.
@@ -173,9 +224,9 @@ class World:
                 self.deliver(self.chance.choice(sorted(self.unacked)))
                 if disruptions > 0 and self.chance.random() < DISRUPTION_RATE:
                     disruptions -= 1
-                    self.disrupt(len(self.attempts) - 1)
+                    self.disrupt(self.attempts[-1])
                 else:
-                    self.run_out(self.attempts.pop())
+                    self.run_out(-1)
             record = self.tracker.job(self.job)
             if record.run == MAX_RUNS - 1:
                 self.failure_rate = 0.0
@@ -183,125 +234,114 @@ class World:
                 continue
             if not self.attempts:
                 return
-            self.run_out(self.attempts.pop(0))
+            self.run_out(0)
 
-    def disrupt(self, index: int) -> None:
-        """Let an attempt do some of its steps, then die or stand still; perhaps wake a zombie."""
-        for _ in range(self.chance.randrange(7)):
-            if next(self.attempts[index], ENDED) is ENDED:
-                break
+    def disrupt(self, attempt: Attempt) -> None:
+        """Let an attempt make some of its requests, then die or stand still; perhaps wake a zombie."""
+        for _ in range(self.chance.randrange(MOST_STEPS)):
+            attempt.step()
+            self.look()
         if self.chance.random() < 0.5:
-            self.crash(index)
+            self.crash(self.attempts.index(attempt))
         elif self.chance.random() < 0.5:
-            self.run_out(self.attempts.pop(0))
+            self.run_out(0)
 
-    def run_out(self, attempt: Attempt) -> None:
-        for _ in attempt:
-            pass
+    def close(self) -> None:
+        """End every attempt that is left."""
+        while self.attempts:
+            self.crash(-1)
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Keep what is found wrong in an attempt for :meth:`look`, and end the attempt."""
+        try:
+            yield
+        except AssertionError as exc:
+            self.wrong.append(exc)
+            raise Crash from exc
+
+    def look(self) -> None:
+        """Fail if an attempt has done wrong."""
+        if self.wrong:
+            raise self.wrong[0]
 
     def check_standing(self, standing: Commit) -> None:
         """What stands stays; only what failed may give way, and only to a later run."""
         before = self.seen.setdefault(standing.chunk, standing)
         assert standing == before or (before.outcome is CommitOutcome.FAILED and standing.run > before.run)
+        assert standing.outcome is CommitOutcome.DONE or standing.reason == GIVEN_UP
         self.seen[standing.chunk] = standing
 
-    def check_run_complete(self) -> None:
+    def check_run_complete(self, *, failed: bool) -> None:
         """The job's run has just ended: each of its chunks was committed in it (or was done before)."""
         run = self.tracker.job(self.job).run
         standing = {commit.chunk: commit for commit in self.tracker.commits(self.job, self.runs[run])}
         assert standing.keys() == set(self.runs[run])
         assert all(commit.outcome is CommitOutcome.DONE or commit.run == run for commit in standing.values())
+        assert failed == any(commit.outcome is CommitOutcome.FAILED for commit in standing.values())
 
     def check_all_done(self) -> None:
-        standing = self.tracker.commits(self.job, range(self.chunks))
-        assert [commit.chunk for commit in standing] == list(range(self.chunks))
-        assert all(commit.outcome is CommitOutcome.DONE for commit in standing)
-        for commit in standing:
-            self.check_standing(commit)
+        with self.checking():
+            standing = self.tracker.commits(self.job, range(self.chunks))
+            assert [commit.chunk for commit in standing] == list(range(self.chunks))
+            assert all(commit.outcome is CommitOutcome.DONE for commit in standing)
+            for commit in standing:
+                self.check_standing(commit)
 
     def check_end(self) -> None:
         record = self.tracker.job(self.job)
-        if record.state is JobState.CANCELLED:
-            assert self.effects == []
-            return
-        if record.state is JobState.FAILED:
-            assert record.run == MAX_RUNS
+        if record.state in {JobState.CANCELLED, JobState.FAILED}:
+            assert record.state is JobState.CANCELLED or record.run == MAX_RUNS
             assert self.effects == []
             return
         assert record.state is JobState.SUCCEEDED
         assert self.effects == [record.run]
+        assert record.rows_scored == CHUNK_ROWS * self.chunks
         self.check_all_done()
 
+    @property
+    def effects(self) -> list[int]:
+        """The runs that changed the warehouse, in order."""
+        return self.ledger.published
 
-#: What happens next, and to which message or attempt (modulo how many there are).
-ACTIONS = st.tuples(
-    st.sampled_from(["deliver", "deliver", "redeliver", "step", "step", "step", "step", "crash", "retry"]),
-    st.integers(0, 1_000),
-)
-CANCELS = st.tuples(st.just("cancel"), st.integers(0, 1_000))
-SCHEDULES = st.tuples(
-    st.lists(ACTIONS, max_size=40), st.lists(CANCELS, max_size=1), st.lists(ACTIONS, max_size=10)
-).map(lambda parts: [*parts[0], *parts[1], *parts[2]])
-UNCANCELLED = st.lists(ACTIONS, max_size=40)
+
+class WatchedTracker(Tracker):
+    """An attempt's tracker: what it tells the worker is checked right when it was decided."""
+
+    def watch(self, world: World) -> None:
+        object.__setattr__(self, "_world", world)
+
+    def commit(self, commit: Commit) -> Commit:
+        standing = super().commit(commit)
+        with self._world.checking():
+            self._world.check_standing(standing)
+        return standing
+
+    def move(self, job_id: str, to: JobState, **given: Any) -> bool:
+        moved = super().move(job_id, to, **given)
+        if moved and to is JobState.FAILED:
+            with self._world.checking():
+                self._world.check_run_complete(failed=True)
+        return moved
+
+    def begin_publishing(self, job_id: str, *, run: int) -> bool:
+        is_due = super().begin_publishing(job_id, run=run)
+        if is_due:
+            with self._world.checking():
+                self._world.check_run_complete(failed=False)
+        return is_due
 
 
 @dataclass(frozen=True)
-class Life:
-    """What happens to a job: a schedule, then as many more disruptions until the fleet comes to rest."""
+class ScriptedQueue:
+    """The SQS client's two calls that an attempt makes, on the world's list of messages."""
 
-    schedule: list[tuple[str, int]]
-    chunks: int
-    fan_in: int = 2
-    failure_rate: float = 0.0
-    seed: int = 0
-    disruptions: int = 0
+    world: World
 
+    def send_message_batch(self, *, Entries: list[dict[str, str]], **_: Any) -> dict[str, Any]:
+        for entry in Entries:
+            self.world.send(entry["MessageBody"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
-LIVES = st.builds(
-    Life,
-    schedule=st.one_of(UNCANCELLED, SCHEDULES),
-    chunks=st.integers(1, 12),
-    fan_in=st.sampled_from([2, 3, 5]),
-    failure_rate=st.sampled_from([0.0, 0.2, 0.6]),
-    seed=st.integers(0, 2**16),
-    disruptions=st.sampled_from([0, 5, 20]),
-)
-
-
-def begin(tracker: Tracker, life: Life) -> World:
-    """Submit a job of its own, with a tree of the life's fan-in."""
-    world = World(
-        tracker=changed(tracker, fan_in=life.fan_in),
-        job=new_job().job,
-        chunks=life.chunks,
-        chance=random.Random(life.seed),  # noqa: S311  (a schedule, not a secret)
-        failure_rate=life.failure_rate,
-    )
-    world.submit()
-    return world
-
-
-def live(tracker: Tracker, life: Life) -> World:
-    """Play a life through, let the fleet come to rest, and check how the job ended."""
-    world = begin(tracker, life)
-    for action, number in life.schedule:
-        play(world, action, number)
-    world.finish(disruptions=life.disruptions)
-    world.check_end()
-    return world
-
-
-def play(world: World, action: str, number: int) -> None:
-    """Do one action of a schedule, if there is anything to do it to."""
-    if action == "deliver" and world.unacked:
-        world.deliver(sorted(world.unacked)[number % len(world.unacked)])
-    elif action == "redeliver":
-        world.deliver(number % len(world.sent))
-    elif action == "step" and world.attempts:
-        world.step(number % len(world.attempts))
-    elif action == "crash" and world.attempts:
-        world.crash(number % len(world.attempts))
-    elif action == "retry":
-        world.retry()
-    elif action == "cancel":
-        world.tracker.move(world.job, JobState.CANCELLED, run=world.tracker.job(world.job).run)
+    def delete_message(self, *, ReceiptHandle: str, **_: Any) -> None:
+        self.world.unacked.discard(int(ReceiptHandle))

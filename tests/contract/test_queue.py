@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from hypothesis import given
@@ -11,11 +13,12 @@ from hypothesis import strategies as st
 from tests.conftest import eventually
 from tests.contract.scripted_endpoint import Answer, scripted_endpoint
 
+from skfleet_common.aws import clients
 from skfleet_common.aws.clients import open_clients
 from skfleet_common.aws.creation import MAX_RECEIVES
-from skfleet_common.aws.queue import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Queue, batches
+from skfleet_common.aws.queue import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Delivery, Queue, batches
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.errors import EnvironmentFault
+from skfleet_common.contracts.errors import EnvironmentFault, SkfleetError
 from skfleet_common.settings import Settings
 
 
@@ -26,11 +29,12 @@ def queue(cloud: Cloud) -> Queue:
 
 @contextmanager
 def queue_at(url: str) -> Iterator[Queue]:
-    clients = open_clients(Settings(aws_endpoint_url=url, poll_seconds=1))
+    opened = open_clients(Settings(aws_endpoint_url=url, poll_seconds=1))
     try:
-        yield Queue(clients.sqs, f"{url}/000000000000/queue", "queue", url, 120)
+        yield Queue(opened.sqs, opened.sqs_control, f"{url}/000000000000/queue", "queue", url, 120)
     finally:
-        clients.sqs.close()
+        opened.sqs.close()
+        opened.sqs_control.close()
 
 
 def _sent(bodies: list[str]) -> Answer:
@@ -76,7 +80,14 @@ def test_a_message_released_with_a_delay_stays_hidden_till_then(queue: Queue) ->
 
 
 def test_an_extended_lease_outlives_the_first(cloud: Cloud) -> None:
-    queue = Queue(cloud.queue.client, cloud.queue.url, cloud.queue.name, cloud.queue.where, lease_seconds=1)
+    queue = Queue(
+        cloud.queue.client,
+        cloud.queue.control,
+        cloud.queue.url,
+        cloud.queue.name,
+        cloud.queue.where,
+        lease_seconds=1,
+    )
     queue.send(["long", "short"])
     deliveries = {delivery.body: delivery for delivery in queue.receive()}
     assert queue.extend(deliveries["long"], 60)
@@ -141,3 +152,19 @@ def test_batches_keep_every_message_in_order_and_within_the_quotas(bodies: list[
     assert [body for batch in cut for body in batch] == bodies
     assert all(0 < len(batch) <= MAX_BATCH_ENTRIES for batch in cut)
     assert all(sum(map(len, batch)) <= MAX_BATCH_BYTES for batch in cut)
+
+
+def test_a_call_that_hangs_gives_up_long_before_a_lease_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (clients.CONTROL_CONNECT_SECONDS + clients.CONTROL_READ_SECONDS) * clients.CONTROL_ATTEMPTS < 20
+    monkeypatch.setattr(clients, "CONTROL_READ_SECONDS", 0.2)
+    # It takes connections, and never answers.
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as deaf,
+        queue_at(f"http://127.0.0.1:{deaf.getsockname()[1]}") as queue,
+    ):
+        began = time.monotonic()
+        delivery = Delivery(body="{}", receipt="r", receive_count=1, message_id="m")
+        for call in (lambda: queue.extend(delivery, 30), lambda: queue.ack(delivery)):
+            with pytest.raises(SkfleetError):
+                call()
+    assert time.monotonic() - began < 10

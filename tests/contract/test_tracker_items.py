@@ -11,8 +11,8 @@ from tests.contract.samples import CREATED, FAR_AHEAD, new_commit, new_job, new_
 
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import Progress, Tracker
-from skfleet_common.aws.tracker_table import LISTING_INDEX, job_key, to_item
-from skfleet_common.contracts.shapes import NewerShape
+from skfleet_common.aws.tracker_table import LISTING_INDEX, job_key, to_item, worker_key
+from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.contracts.states import JobState
 
 
@@ -92,3 +92,23 @@ def test_the_index_shows_jobs_and_workers_alone(cloud: Cloud) -> None:
     listed = cloud.tracker.client.scan(TableName=cloud.tracker.name, IndexName=LISTING_INDEX)["Items"]
     assert {item["pk"]["S"].split("#")[0] for item in listed} == {"job", "worker"}
     assert len(listed) == 2
+
+
+@pytest.mark.parametrize("damage", [{"v": {"N": "2"}}, {"v": {"S": "?"}}, {"host": None, "model": None}])
+def test_an_item_that_this_version_cannot_read_does_not_hide_the_others(
+    cloud: Cloud, damage: dict[str, Any]
+) -> None:
+    tracker = cloud.tracker
+    readable, unreadable = new_job(), new_job()
+    for record in (readable, unreadable):
+        tracker.create_job(record, token=record.token)
+    for worker in ("readable", "unreadable"):
+        tracker.announce(new_presence(worker), ttl_seconds=60)
+    for key in (job_key(unreadable.job), worker_key("unreadable")):
+        item = tracker.get(key) or {}
+        left = {name: value for name, value in (item | damage).items() if value is not None}
+        tracker.client.put_item(TableName=tracker.name, Item=left)
+    assert tracker.jobs(10, now=CREATED) == [readable]
+    assert tracker.workers(now=FAR_AHEAD) == [new_presence("readable")]
+    with pytest.raises((NewerShape, UnreadableShape)):
+        tracker.job(unreadable.job)

@@ -19,7 +19,7 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.port import Publication
-from skfleet_common.tables.postgres import connect
+from skfleet_common.tables.postgres import connect, publisher
 
 COLUMNS = (
     OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
@@ -254,6 +254,7 @@ def test_a_reader_that_holds_the_old_table_cannot_hang_publishing(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(publisher, "SWAP_PAUSE_SECONDS", 0)
     old_table(place)
     asked = publication(place, rows=5, if_exists=IfExists.REPLACE)
     with closing(psycopg2.connect(place.server.url)) as holder, holder.cursor() as cursor:
@@ -264,6 +265,94 @@ def test_a_reader_that_holds_the_old_table_cannot_hang_publishing(
         assert cursor.fetchall() == [("old",)]
     assert place.warehouse.publisher.publish(asked, [part(0, 5)])
     assert counts(place) == [("late", 5, 5)]
+
+
+def test_a_reader_that_lets_go_in_time_costs_no_second_load(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
+    old_table(place)
+    asked = publication(place, rows=10, if_exists=IfExists.REPLACE)
+    with closing(psycopg2.connect(place.server.url)) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {place.schema}.scores")
+        # The swap's pause comes after its first try has failed.
+        monkeypatch.setattr(publisher.time, "sleep", lambda _seconds: holder.rollback())
+        # An iterator: loading a second time would find it empty.
+        assert place.warehouse.publisher.publish(asked, iter([part(0, 5), part(5, 10)]))
+    assert counts(place) == [("late", 10, 10)]
+    assert place.tables() == ["scores", LEDGER]
+
+
+def test_a_job_publishes_while_another_one_loads_for_the_same_table(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
+    old_table(place)
+    publish = place.warehouse.publisher.publish
+
+    def parts() -> Iterator[pa.RecordBatch]:
+        yield part(0, 5)
+        assert publish(
+            publication(place, rows=5, if_exists=IfExists.APPEND, job="quick"), [part(10, 15, "quick")]
+        )
+        yield part(5, 10)
+
+    assert publish(publication(place, rows=10, if_exists=IfExists.APPEND, job="slow"), parts())
+    assert counts(place) == [("late", 10, 10), ("old", 1, 1), ("quick", 5, 5)]
+
+
+def test_an_abandoned_run_never_publishes_and_a_later_run_does(place: Place) -> None:
+    here = place.warehouse.publisher
+    table = publication(place, rows=5).table
+    assert here.abandon(table, job="job-1", run=1)
+    assert here.abandon(table, job="job-1", run=1)
+    with pytest.raises(JobFailed, match="was given up before"):
+        here.publish(publication(place, rows=5), [part(0, 5)])
+    assert place.tables() == [LEDGER]
+    assert here.publish(publication(place, rows=5, run=2), [part(0, 5)])
+    assert counts(place) == [("late", 5, 5)]
+
+
+def test_a_run_that_is_abandoned_while_it_loads_publishes_nothing(place: Place) -> None:
+    here = place.warehouse.publisher
+    asked = publication(place, rows=10)
+
+    def parts() -> Iterator[pa.RecordBatch]:
+        yield part(0, 10)
+        assert here.abandon(asked.table, job=asked.job, run=asked.run)
+
+    with pytest.raises(JobFailed, match="was given up before"):
+        here.publish(asked, parts())
+    assert place.tables() == [LEDGER]
+
+
+def test_a_job_that_has_published_is_not_abandoned(place: Place) -> None:
+    here = place.warehouse.publisher
+    asked = publication(place, rows=5)
+    assert here.publish(asked, [part(0, 5)])
+    assert not here.abandon(asked.table, job=asked.job, run=2)
+    assert place.sql(f"SELECT run, abandoned FROM {LEDGER}") == [(1, False)]
+
+
+def test_a_job_that_published_while_another_worker_loaded_it_is_not_published_twice(place: Place) -> None:
+    here = place.warehouse.publisher
+    asked = publication(place, rows=10)
+
+    def parts() -> Iterator[pa.RecordBatch]:
+        yield part(0, 10)
+        assert here.publish(asked, [part(0, 10)])
+
+    assert not here.publish(asked, parts())
+    assert counts(place) == [("late", 10, 10)]
+    assert place.tables() == ["scores", LEDGER]
+
+
+def test_a_ledger_of_before_runs_could_be_abandoned_gets_the_column(place: Place) -> None:
+    here = place.warehouse.publisher
+    assert here.publish(publication(place, rows=5), [part(0, 5)])
+    place.sql(f"ALTER TABLE {LEDGER} DROP COLUMN abandoned")
+    assert not here.publish(publication(place, rows=5), [part(0, 5)])
+    assert here.abandon(publication(place, rows=5).table, job="job-2", run=1)
 
 
 def test_two_publishers_of_one_job_have_one_effect(place: Place) -> None:

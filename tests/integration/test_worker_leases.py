@@ -31,7 +31,7 @@ class Desk:
     def receive(self) -> Lease:
         self.fleet.cloud.queue.send(["{}"])
         (delivery,) = self.fleet.cloud.queue.receive(limit=1, wait_seconds=5)
-        return self.keeper.hold(delivery)
+        return self.keeper.hold(delivery, received_at=self.now)
 
 
 def test_a_beat_lengthens_every_lease(fleet: Fleet) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from skfleet.local.state import StackState, StartedProcess
+from skfleet.registry import Latest
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange, TableName
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, JobSpec, OutputColumn
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
@@ -101,6 +103,7 @@ V1: dict[str, StoredShape] = {
         chunks=10,
         created_at=CREATED,
         token="nightly-2026-11-23",
+        asks="5f" * 32,
         reason="1 of 10 chunks failed.",
         rows_scored=20_002,
         rows_rejected=1,
@@ -114,6 +117,16 @@ V1: dict[str, StoredShape] = {
         versions={"scikit-learn": "1.9.0"},
         working_on=(f"{JOB} chunk 7",),
         seen_at=CREATED,
+    ),
+    "latest": Latest(digest=DIGEST, registered_at=CREATED),
+    "stack_state": StackState(
+        token="5d1f",
+        folder="1:2",
+        fleet="local",
+        region="us-east-1",
+        ports={"emulator": 15_468, "postgres": 16_459},
+        snapshots_at=1_795_421_452.5,
+        processes={"emulator": StartedProcess(pid=9_460, created=1_795_421_452.62)},
     ),
 }
 

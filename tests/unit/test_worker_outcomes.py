@@ -11,6 +11,7 @@ from skfleet_common.contracts.errors import (
     BundleRefused,
     EnvironmentFault,
     JobFailed,
+    NotReproducibleHere,
     SkfleetError,
     SourceChanged,
     TryAgain,
@@ -33,11 +34,21 @@ def test_what_every_chunk_would_meet_fails_the_job_at_once(kind: type[SkfleetErr
     assert blame(kind("It is so; mend it."), attempt) is Blame.JOB
 
 
-@pytest.mark.parametrize("kind", [TryAgain, EnvironmentFault, ValueError, MemoryError, OSError])
+@pytest.mark.parametrize("kind", [TryAgain, EnvironmentFault, NotReproducibleHere, ValueError, OSError])
 @given(attempt=attempts)
 def test_what_may_pass_is_tried_again_until_the_last_attempt(kind: type[Exception], attempt: int) -> None:
     expected = Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK
     assert blame(kind("for now"), attempt) is expected
+
+
+@given(attempt=attempts)
+def test_publishing_waits_for_what_passes_by_itself_and_for_nothing_else(attempt: int) -> None:
+    def patient(error: Exception) -> Blame:
+        return weigh(error, receive_count=attempt, max_attempts=MAX_ATTEMPTS, is_patient=True).blame
+
+    assert patient(TryAgain("The table is being read; try again.")) is Blame.ATTEMPT
+    assert patient(JobFailed("It does not add up.")) is Blame.JOB
+    assert patient(ValueError("unknown")) is (Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK)
 
 
 @given(attempt=attempts)

@@ -6,14 +6,14 @@ import structlog
 
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.jobs import CommitOutcome
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
-from skfleet_worker.backoff import backoff_seconds
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
+from skfleet_worker.backoff import RENEW_AT_RECEIVE, backoff_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import failed_commit, run_chunk
 from skfleet_worker.completion import climb, close_chunk, fail_job
 from skfleet_worker.outcomes import Blame, Failure, frames_of, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
-from skfleet_worker.publish import run_publish
+from skfleet_worker.publish import give_up_publishing, run_publish
 
 ACKED = Finished(Ending.ACK)
 
@@ -75,30 +75,50 @@ def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> N
 
 def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) -> None:
     if reason := assignment.give_up_because:
-        fail_job(bench.cloud, message.job, message.run, reason=f"Publishing failed: {reason}.")
+        give_up_publishing(message, bench, reason=f"Publishing failed: {reason}.")
         return
     run_publish(message, bench)
 
 
 def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
     """Record a failure that is final, release what may yet succeed."""
-    failure = weigh(error, receive_count=assignment.receive_count, max_attempts=bench.settings.max_attempts)
+    message = assignment.message
+    failure = weigh(
+        error,
+        receive_count=assignment.receive_count,
+        max_attempts=bench.settings.max_attempts,
+        # All chunks are scored: somebody who reads the old table for an hour must not cost that.
+        is_patient=isinstance(message, PublishMessage),
+    )
     # The table may not be what this scorer remembers.
-    bench.sources.forget(assignment.message.job)
+    bench.sources.forget(message.job)
     log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
     if failure.blame is not Blame.ATTEMPT:
         try:
-            _record(failure, assignment.message, bench)
+            _record(failure, message, bench)
         except Exception as exc:  # noqa: BLE001  (as above; the failure is recorded at the next delivery)
             log.warning("failure.not_recorded", frames=frames_of(exc))
         else:
             return ACKED
+    if isinstance(message, PublishMessage) and assignment.receive_count >= RENEW_AT_RECEIVE:
+        return _renew(message, assignment, bench)
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
+
+
+def _renew(message: PublishMessage, assignment: Assignment, bench: Workbench) -> Finished:
+    """Send the message afresh in place of one that the queue would dead-letter, and the job wait for ever."""
+    try:
+        bench.cloud.queue.send([encode(message)])
+    except Exception as exc:  # noqa: BLE001  (as above; the next delivery is renewed)
+        log.warning("publish.not_renewed", frames=frames_of(exc))
+        return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
+    log.info("publish.renewed")
+    return ACKED
 
 
 def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
     if isinstance(message, PublishMessage):
-        fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
+        give_up_publishing(message, bench, reason=failure.reason)
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.

@@ -11,6 +11,8 @@ import random
 FIRST_SECONDS = 1.0
 FACTOR = 4.0
 LONGEST_SECONDS = 300.0
+#: From this receive on, a message that must not be lost is sent afresh: the queue dead-letters after ten.
+RENEW_AT_RECEIVE = 8
 
 
 def backoff_seconds(receive_count: int) -> int:

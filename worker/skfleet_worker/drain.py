@@ -43,10 +43,10 @@ class Drain:
 def on_signals(request: Callable[[], None]) -> Iterator[None]:
     """Call ``request`` in the main thread on SIGTERM and SIGINT, until the context is left."""
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         request()
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:
         yield
     finally:

@@ -84,10 +84,11 @@ class LeaseKeeper:
         """End the thread after the call it may be in; does not wait."""
         self._stopped.set()
 
-    def hold(self, delivery: Delivery) -> Lease:
-        """Take charge of a delivery that has just been received."""
-        now = self._clock()
-        lease = Lease(delivery=delivery, received_at=now, expires_at=now + self._lease_seconds)
+    def hold(self, delivery: Delivery, *, received_at: float) -> Lease:
+        """Take charge of a delivery; its lease began no earlier than ``received_at``."""
+        lease = Lease(
+            delivery=delivery, received_at=received_at, expires_at=received_at + self._lease_seconds
+        )
         with self._lock:
             self._held.add(lease)
         return lease

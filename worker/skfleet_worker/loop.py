@@ -39,6 +39,8 @@ class Arrived:
     """The receiver brings deliveries; none at all is its last word."""
 
     deliveries: list[Delivery]
+    #: When the call that brought them began: their leases may be that old.
+    received_at: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Supervisor:
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
-            deliver=lambda deliveries: self._inbox.put(Arrived(deliveries)),
+            lease_seconds=settings.lease_seconds,
+            clock=clock,
+            deliver=lambda deliveries, since: self._inbox.put(Arrived(deliveries, since)),
         )
         size = settings.scorers or _cores()
         self._crew = Crew(settings, size=size, worker=worker, clock=clock)
@@ -204,7 +208,7 @@ class Supervisor:
         if isinstance(event, Arrived):
             self._asked -= len(event.deliveries)
             for delivery in event.deliveries:
-                work = self._mail.open(delivery)
+                work = self._mail.open(delivery, received_at=event.received_at)
                 if work and self._drain.is_on:
                     self._mail.release(work.lease, reason="the worker drains")
                 elif work:

@@ -11,14 +11,13 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import NewerMessage, SkfleetError, UnreadableMessage
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode
 from skfleet_common.settings import Settings
+from skfleet_worker.backoff import RENEW_AT_RECEIVE
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.protocol import Assignment
 from skfleet_worker.work import Work
 
 #: How long a message of a newer version is left to workers that can read it.
 NEWER_DELAY_SECONDS = 60
-#: From this receive on such a message is sent afresh: the queue dead-letters after ten.
-RENEW_AT_RECEIVE = 8
 
 log = structlog.get_logger()
 
@@ -36,9 +35,9 @@ class Mail:
         self._keeper = keeper
         self._settings = settings
 
-    def open(self, delivery: Delivery) -> Work | None:
+    def open(self, delivery: Delivery, *, received_at: float) -> Work | None:
         """Take charge of a delivery; None when it is nothing that this worker can work on."""
-        lease = self._keeper.hold(delivery)
+        lease = self._keeper.hold(delivery, received_at=received_at)
         try:
             message = decode(delivery.body)
         except NewerMessage as exc:

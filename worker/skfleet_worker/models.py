@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.errors import BundleRefused
-from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
+from skfleet_common.model.bundle import LISTED_FILES, MANIFEST_FILE, Bundle, open_bundle, read_manifest
 from skfleet_worker.folders import locked
 
 #: Open bundles a scorer; two jobs that alternate must not load their models for every chunk.
@@ -35,7 +35,8 @@ class Models:
         """Give the bundle, verified against its digest.
 
         Raises:
-            BundleRefused: its bytes are not those of the digest, or it cannot be reproduced here.
+            BundleRefused: its bytes are not those of the digest.
+            NotReproducibleHere: this host's versions are not those that it wants; another host's may be.
             NoSuchObject: it is not in the store.
         """
         if digest in self._open:
@@ -51,6 +52,8 @@ class Models:
         folder, is_fresh = self._fetched(model, digest)
         try:
             return open_bundle(folder, digest=digest)
+        except NotReproducibleHere:
+            raise  # its bytes are right
         except BundleRefused:
             if is_fresh:
                 self._discard(folder)
@@ -78,15 +81,15 @@ class Models:
     def _download(self, model: str, digest: str, folder: Path) -> None:
         """Copy the manifest, and the files that it lists once it is known to be the right one."""
         manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
-        (folder / MANIFEST_FILE).write_bytes(manifest)
-        for file in read_manifest(manifest, digest=digest).files:
-            if Path(file.name).name != file.name:
-                raise BundleRefused(
-                    f"Bundle {model}@{digest[:12]} lists a file outside itself; register it again."
-                )
-            self._cloud.store.download(
-                self._cloud.names.bundle_file(model, digest, file.name), folder / file.name
+        listed = {file.name for file in read_manifest(manifest, digest=digest).files}
+        # A name that comes from elsewhere never becomes a path here.
+        if listed != set(LISTED_FILES):
+            raise BundleRefused(
+                f"Bundle {model}@{digest[:12]} does not list the files of a bundle; register it again."
             )
+        (folder / MANIFEST_FILE).write_bytes(manifest)
+        for name in LISTED_FILES:
+            self._cloud.store.download(self._cloud.names.bundle_file(model, digest, name), folder / name)
 
     def _discard(self, folder: Path) -> None:
         """Take a copy away in one step, so that nobody finds half of it."""

@@ -1,4 +1,4 @@
-"""Outcomes: what an error means for its chunk and its job. Pure: an error goes in, a decision comes out."""
+"""Outcomes: what an error means for its chunk and its job. An error goes in, a decision comes out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from skfleet_common.aws.store import NoSuchObject
-from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError
+from skfleet_common.contracts.errors import JobFailed, NotReproducibleHere, Refused, SkfleetError
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 
 
@@ -39,13 +39,16 @@ class Failure:
 _FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
 
 
-def weigh(error: Exception, *, receive_count: int, max_attempts: int) -> Failure:
-    """Decide how far ``error``, met at the ``receive_count``-th attempt, reaches."""
+def weigh(error: Exception, *, receive_count: int, max_attempts: int, is_patient: bool = False) -> Failure:
+    """Decide how far ``error``, met at the ``receive_count``-th attempt, reaches.
+
+    ``is_patient``: what passes by itself is waited for, however often it comes.
+    """
     reason = sentence(error)
-    if isinstance(error, NewerShape):
-        # A worker that can read it may be on its way, as for messages.
+    if isinstance(error, NewerShape) or (is_patient and _may_pass(error)):
+        # A newer worker, which can read it, may be on its way, as for messages.
         return Failure(Blame.ATTEMPT, reason)
-    if not _may_pass(error):
+    if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
         if isinstance(error, _FOR_THE_WHOLE_JOB):
             return Failure(Blame.JOB, reason)
         if isinstance(error, ChunkRefused):

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import structlog
 
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import JobFailed, TryAgain
+from skfleet_common.contracts.errors import JobFailed, Refused, TryAgain
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
 from skfleet_common.tables.port import Publication
 from skfleet_worker.bench import Workbench
+from skfleet_worker.completion import fail_job
 
 log = structlog.get_logger()
 
@@ -53,7 +54,36 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         ),
         _parts(commits, bench),
     )
-    cloud.tracker.move(
+    _succeed(message, commits, bench, is_new=is_new)
+
+
+def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str) -> None:
+    """Fail the job, unless it has published: a reply that was lost looks like a failure.
+
+    The ledger is told first, so that a worker which is still at it cannot publish a FAILED job.
+    """
+    cloud = bench.cloud
+    record = cloud.tracker.job(message.job)
+    try:
+        has_published = not bench.warehouse.publisher.abandon(
+            record.output_table, job=message.job, run=message.run
+        )
+    except Refused as exc:
+        # A ledger that nobody can write lets nobody publish.
+        log.warning("publish.not_abandoned", error=str(exc))
+        has_published = False
+    if has_published:
+        commits = cloud.tracker.commits(message.job, range(record.chunks))
+        _succeed(message, commits, bench, is_new=False)
+    else:
+        fail_job(cloud, message.job, message.run, reason=reason)
+
+
+def _succeed(message: PublishMessage, commits: Sequence[Commit], bench: Workbench, *, is_new: bool) -> None:
+    """Move a job whose output is published to SUCCEEDED."""
+    tracker = bench.cloud.tracker
+    scored = sum(commit.rows_scored for commit in commits)
+    moved = tracker.move(
         message.job,
         JobState.SUCCEEDED,
         run=message.run,
@@ -61,7 +91,14 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         rows_rejected=sum(commit.rows_rejected for commit in commits),
         finished_at=datetime.now(UTC),
     )
-    log.info("publish.done" if is_new else "publish.was_done", rows=scored)
+    if moved:
+        log.info("publish.done" if is_new else "publish.was_done", rows=scored)
+        return
+    standing = tracker.job(message.job)
+    if standing.state is JobState.SUCCEEDED:
+        log.info("publish.was_recorded", rows=scored)
+    else:
+        log.error("publish.not_recorded", rows=scored, job_state=standing.state.value, job_run=standing.run)
 
 
 def reconcile(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit]) -> None:

@@ -21,6 +21,10 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 30
 #: boto3's own tries of one request, the first included.
 ATTEMPTS = 5
+#: The same for what keeps or ends a lease: a call that hangs must not cost the leases that wait behind it.
+CONTROL_CONNECT_SECONDS = 2
+CONTROL_READ_SECONDS = 5
+CONTROL_ATTEMPTS = 2
 #: An answer to a long poll may come this much later than the poll ends.
 POLL_GRACE_SECONDS = 10
 
@@ -43,6 +47,8 @@ class Clients:
 
     s3: S3Client
     sqs: SQSClient
+    #: For calls that SQS answers at once: it gives up early.
+    sqs_control: SQSClient
     dynamodb: DynamoDBClient
     #: How messages to people name the cloud: the emulator's endpoint, or AWS and its region.
     where: str
@@ -60,10 +66,18 @@ def open_clients(settings: Settings) -> Clients:
             _emulator_session(settings.region) if endpoint else boto3.Session(region_name=settings.region)
         )
         config = _config(READ_SECONDS, emulated=endpoint is not None)
+        control = config.merge(
+            Config(
+                connect_timeout=CONTROL_CONNECT_SECONDS,
+                read_timeout=CONTROL_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": CONTROL_ATTEMPTS},
+            )
+        )
         polling = _config(settings.poll_seconds + POLL_GRACE_SECONDS, emulated=endpoint is not None)
         return Clients(
             s3=session.client("s3", endpoint_url=endpoint, config=config),
             sqs=session.client("sqs", endpoint_url=endpoint, config=polling),
+            sqs_control=session.client("sqs", endpoint_url=endpoint, config=control),
             dynamodb=session.client("dynamodb", endpoint_url=endpoint, config=config),
             where=endpoint or f"AWS {session.region_name}",
         )

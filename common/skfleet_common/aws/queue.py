@@ -61,6 +61,8 @@ class Queue:
     """One SQS queue."""
 
     client: SQSClient
+    #: For extend, release and ack: a client that gives up early.
+    control: SQSClient
     url: str
     name: str
     where: str
@@ -114,7 +116,7 @@ class Queue:
         """
         with cloud_faults(self._target):
             try:
-                self.client.change_message_visibility(
+                self.control.change_message_visibility(
                     QueueUrl=self.url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
                 )
             except ClientError as exc:
@@ -131,7 +133,7 @@ class Queue:
         """Delete the message. A stale receipt may or may not delete it; neither is an error."""
         with cloud_faults(self._target):
             try:
-                self.client.delete_message(QueueUrl=self.url, ReceiptHandle=delivery.receipt)
+                self.control.delete_message(QueueUrl=self.url, ReceiptHandle=delivery.receipt)
             except ClientError as exc:
                 if error_code(exc) not in _STALE_CODES:
                     raise

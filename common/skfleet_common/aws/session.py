@@ -31,6 +31,7 @@ class Cloud:
         """Close every connection; before a fork, or at the end."""
         self.store.client.close()
         self.queue.client.close()
+        self.queue.control.close()
         self.tracker.client.close()
 
 
@@ -60,4 +61,4 @@ def connect_cloud(settings: Settings) -> Cloud:
 def _queue(clients: Clients, name: str, lease_seconds: int) -> Queue:
     with cloud_faults(f"queue {name} at {clients.where}"):
         url = clients.sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    return Queue(clients.sqs, url, name, clients.where, lease_seconds)
+    return Queue(clients.sqs, clients.sqs_control, url, name, clients.where, lease_seconds)

@@ -26,6 +26,7 @@ from skfleet_common.aws.tracker_table import (
     TrackerTable,
     attribute_names,
     job_key,
+    readable_shapes,
     shape_item,
     shape_of,
     to_item,
@@ -93,7 +94,11 @@ class JobRecords(TrackerTable):
         return None if held is None else self._find(held["job"]["S"])
 
     def jobs(self, limit: int, *, now: datetime | None = None) -> list[JobRecord]:
-        """Give the newest jobs, newest first, as the index shows them: a moment late."""
+        """Give the newest jobs, newest first, as the index shows them: a moment late.
+
+        Jobs that this version cannot read are left out, so there may be fewer than ``limit``; :meth:`job`
+        says why.
+        """
         newest: list[JobRecord] = []
         for month in _months_back(now or datetime.now(UTC)):
             with cloud_faults(self.target):
@@ -105,7 +110,7 @@ class JobRecords(TrackerTable):
                     ScanIndexForward=False,
                     PaginationConfig={"MaxItems": limit - len(newest)},
                 )
-                newest += [shape_of(JobRecord, item) for page in pages for item in page["Items"]]
+                newest += readable_shapes(JobRecord, (item for page in pages for item in page["Items"]))
             if len(newest) >= limit:
                 break
         return newest

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -25,7 +25,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from skfleet_common.aws.faults import cloud_faults, error_code
-from skfleet_common.contracts.shapes import StoredShape
+from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
 from skfleet_common.contracts.tree import FAN_IN, Node
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ def shape_of(cls: type[_Shape], item: Mapping[str, Any]) -> _Shape:
     """Read the shape that an item holds, with the checks of :meth:`StoredShape.from_json`."""
     values = from_item(item)
     return cls.from_json(json.dumps(values | {"schema_version": values.pop("v", None)}, default=_number))
+
+
+def readable_shapes(cls: type[_Shape], items: Iterable[Mapping[str, Any]]) -> Iterator[_Shape]:
+    """Read what a listing shows, but for what a newer skfleet wrote: one such item must not hide the rest."""
+    for item in items:
+        try:
+            yield shape_of(cls, item)
+        except (NewerShape, UnreadableShape):
+            continue
 
 
 def _number(value: object) -> int | float:

@@ -10,8 +10,8 @@ from skfleet_common.aws.tracker_table import (
     TTL_ATTRIBUTE,
     TrackerTable,
     from_item,
+    readable_shapes,
     shape_item,
-    shape_of,
     to_item,
     worker_key,
 )
@@ -40,7 +40,8 @@ class Presences(TrackerTable):
     def workers(self, *, now: datetime | None = None) -> list[WorkerPresence]:
         """Give the workers that are there, as the index shows them: a moment late, by the reader's clock.
 
-        For display and for the preflight's advice; nothing is decided by it.
+        For display and for the preflight's advice; nothing is decided by it. Workers whose presence this
+        version cannot read are left out.
         """
         second = (now or datetime.now(UTC)).timestamp()
         with cloud_faults(self.target):
@@ -51,12 +52,13 @@ class Presences(TrackerTable):
                 ExpressionAttributeValues=to_item({":listing": LISTING}),
             )
             # DynamoDB deletes expired items late, up to days.
-            return [
-                shape_of(WorkerPresence, item)
+            present = (
+                item
                 for page in pages
                 for item in page["Items"]
                 if from_item({"at": item[TTL_ATTRIBUTE]})["at"] > second
-            ]
+            )
+            return list(readable_shapes(WorkerPresence, present))
 
     def retire(self, worker: str) -> None:
         """Remove a worker that has ended."""

@@ -50,7 +50,11 @@ class WaitTimedOut(SkfleetError):
 
 
 class BundleRefused(Refused):
-    """The bundle cannot be trusted or reproduced here. The user trains or registers it again."""
+    """The bundle cannot be trusted. The user trains or registers it again."""
+
+
+class NotReproducibleHere(BundleRefused):
+    """The bundle is right, but this host computes otherwise. The operator mends the host's versions."""
 
 
 class SourceChanged(Refused):

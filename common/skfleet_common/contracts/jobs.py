@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.names import NAME_PATTERN
 from skfleet_common.contracts.shapes import Shape, StoredShape
 from skfleet_common.contracts.states import JobState
+
+# All of these become parts of S3 keys, and some of paths on a worker's host: none may hold a slash or a dot.
+JobId = Annotated[str, Field(pattern="^[0-9a-z-]{1,64}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class IfExists(StrEnum):
@@ -37,11 +44,11 @@ class OutputColumn(Shape):
 class JobSpec(StoredShape):
     """What was asked for. Written once, before the first message, and never changed."""
 
-    job: str
-    fleet: str
-    model: str
+    job: JobId
+    fleet: Name
+    model: Name
     #: SHA-256 of the bundle's manifest.json; the job is pinned to it.
-    digest: str
+    digest: Sha256
     table: TableName
     id_columns: tuple[str, ...]
     split_column: str
@@ -60,14 +67,14 @@ class JobSpec(StoredShape):
 class JobRecord(StoredShape):
     """Where a job stands. Lives in the tracker and is changed there by conditional writes alone."""
 
-    job: str
+    job: JobId
     state: JobState = JobState.SUBMITTING
     #: The first run is 1; each retry is the next, with a completion tree over its own chunks.
     run: PositiveInt = 1
     #: How many chunks the present run has; the first run has them all.
     run_chunks: NonNegativeInt
-    model: str
-    digest: str
+    model: Name
+    digest: Sha256
     table: TableName
     output_table: TableName
     rows: NonNegativeInt
@@ -75,6 +82,8 @@ class JobRecord(StoredShape):
     created_at: datetime
     #: The submission token under which the same request is the same job.
     token: str
+    #: What was asked for, hashed: the same token with another request is a mistake.
+    asks: str = ""
     #: One sentence when the job FAILED.
     reason: str | None = None
     rows_scored: int | None = None
@@ -92,7 +101,7 @@ class CommitOutcome(StrEnum):
 class Commit(StoredShape):
     """The record that makes one attempt's output the chunk's output. Less than 1 KB."""
 
-    job: str
+    job: JobId
     run: int
     chunk: NonNegativeInt
     outcome: CommitOutcome

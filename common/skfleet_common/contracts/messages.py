@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, Validation
 
 from skfleet_common.contracts.chunks import Chunk
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
+from skfleet_common.contracts.jobs import JobId
 from skfleet_common.contracts.shapes import Shape, StoredShape
 
 #: The highest message version that this code reads, and the one that it writes.
@@ -21,7 +22,7 @@ class ChunkMessage(StoredShape):
     """Score one chunk of a job."""
 
     kind: Literal["chunk"] = "chunk"
-    job: str
+    job: JobId
     #: The run that the message belongs to; a retry is a new run.
     run: PositiveInt
     #: The chunk's position in the run's completion tree, and how many chunks the run has.
@@ -34,7 +35,7 @@ class PublishMessage(StoredShape):
     """Publish a job all of whose chunks are committed."""
 
     kind: Literal["publish"] = "publish"
-    job: str
+    job: JobId
     run: PositiveInt
 
 

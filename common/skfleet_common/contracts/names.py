@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from skfleet_common.contracts.errors import UsageError
 
 #: Fleet and model names go into queue names, table names and S3 keys: the strictest of the three rules.
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+NAME_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+_NAME = re.compile(NAME_PATTERN)
 
 
 def check_name(kind: str, name: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import skops.io
 from sklearn.pipeline import Pipeline
 
-from skfleet_common.contracts.errors import BundleRefused
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.model.allowlist import load_model
 from skfleet_common.model.arrays import FloatArray
@@ -30,7 +30,8 @@ MODEL_FILE = "model.skops"
 GOLDEN_FILE = "golden.parquet"
 METRICS_FILE = "metrics.json"
 
-_LISTED = (MODEL_FILE, GOLDEN_FILE, METRICS_FILE)
+#: What a manifest lists: these files, and no other.
+LISTED_FILES = (MODEL_FILE, GOLDEN_FILE, METRICS_FILE)
 
 
 class Bundle:
@@ -102,14 +103,15 @@ def open_bundle(files: Mapping[str, bytes] | Path, *, digest: str, replay: bool 
     is deserialised.
 
     Raises:
-        BundleRefused: it is not that bundle, cannot be trusted, or cannot be reproduced here.
+        BundleRefused: it is not that bundle, or cannot be trusted.
+        NotReproducibleHere: it is that bundle, but this host's versions are not those that it wants.
     """
     read = _reader(files)
     manifest = read_manifest(read(MANIFEST_FILE), digest=digest)
     listed = {file.name: file for file in manifest.files}
-    if sorted(listed) != sorted(_LISTED):
+    if sorted(listed) != sorted(LISTED_FILES):
         raise BundleRefused(f"The bundle {digest[:12]} does not list the files of a bundle; train it again.")
-    raw = {name: _checked(read(name), listed[name]) for name in _LISTED}
+    raw = {name: _checked(read(name), listed[name]) for name in LISTED_FILES}
     if manifest.format != "skops":
         raise BundleRefused(
             f"The bundle's format is {manifest.format}, but only skops is read here; train it again."
@@ -133,7 +135,9 @@ def read_manifest(raw: bytes, *, digest: str) -> FeatureManifest:
         )
     try:
         return FeatureManifest.from_json(raw)
-    except (NewerShape, UnreadableShape) as exc:
+    except NewerShape as exc:
+        raise NotReproducibleHere(f"The bundle's {MANIFEST_FILE} cannot be read here: {exc}") from exc
+    except UnreadableShape as exc:
         raise BundleRefused(f"The bundle's {MANIFEST_FILE} cannot be read: {exc}") from exc
 
 

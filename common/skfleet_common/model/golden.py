@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skfleet_common.contracts.errors import BundleRefused, SkfleetError
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, SkfleetError
 from skfleet_common.model.arrays import FloatArray, canonical_array, level_codes, missing, numbers
 from skfleet_common.model.manifest import Feature, FeatureKind
 
@@ -69,7 +69,8 @@ def replay(golden: bytes, scorer: Scorer, *, tolerance: float) -> None:
     """Build and score the golden rows again.
 
     Raises:
-        BundleRefused: the features are not the same bits, or the outputs differ by more than ``tolerance``.
+        NotReproducibleHere: the features are not the same bits, or the outputs differ by more than
+            ``tolerance``.
     """
     try:
         table = pq.read_table(io.BytesIO(golden))
@@ -77,7 +78,7 @@ def replay(golden: bytes, scorer: Scorer, *, tolerance: float) -> None:
         X = scorer.builder.build(inputs).X
         outputs = scorer.score(inputs).outputs
     except (SkfleetError, pa.ArrowException, ValueError) as exc:
-        raise BundleRefused(
+        raise NotReproducibleHere(
             f"The bundle's golden rows cannot be scored here ({type(exc).__name__}); train it again."
         ) from exc
     expected = _part(table, _FEATURE)
@@ -85,7 +86,7 @@ def replay(golden: bytes, scorer: Scorer, *, tolerance: float) -> None:
         if position >= min(expected.num_columns, X.shape[1]) or not same_bits(
             X[:, position], numbers(expected.column(position).combine_chunks())
         ):
-            raise BundleRefused(
+            raise NotReproducibleHere(
                 f"The bundle's feature {position + 1} comes out differently here than in training; "
                 "install the versions that it was made with, or train it again."
             )
@@ -108,7 +109,7 @@ def _compare_outputs(expected: pa.Table, got: pa.RecordBatch, tolerance: float) 
         else:
             alike = then.equals(now)
         if not alike:
-            raise BundleRefused(
+            raise NotReproducibleHere(
                 f"The bundle's {name} of a golden row comes out differently here than in training; "
                 "install the versions that it was made with, or train it again."
             )

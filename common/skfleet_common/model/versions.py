@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
 
-from skfleet_common.contracts.errors import BundleRefused
+from skfleet_common.contracts.errors import NotReproducibleHere
 
 #: The libraries whose version can change what a model computes or how it is read.
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "joblib", "skops", "skfleet")
@@ -40,7 +40,7 @@ def check_versions(
     """Give warnings about versions that differ, under the policy ``warn``.
 
     Raises:
-        BundleRefused: they differ by more than the policy allows.
+        NotReproducibleHere: they differ by more than the policy allows.
     """
     here = current_versions() if here is None else here
     parts = _EXACT if policy is SkewPolicy.EXACT else _PATCH
@@ -52,7 +52,7 @@ def check_versions(
         if policy is SkewPolicy.WARN:
             warnings.append(f"The bundle was made with {library} {then}, but here is {now}.")
             continue
-        raise BundleRefused(
+        raise NotReproducibleHere(
             f"The bundle was made with {library} {then}, but here is {now}, which its skew policy "
             f"{policy} does not allow; install {library} {then} here, or train it again."
         )

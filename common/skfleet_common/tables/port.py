@@ -136,6 +136,12 @@ class Publisher(Protocol):
         Returns False, with nothing done, when the ledger already has this publication.
         """
 
+    def abandon(self, table: TableName, *, job: str, run: int) -> bool:
+        """Rule out that a run ever publishes to ``table``, before its job is called FAILED.
+
+        Returns False, with nothing done, when the job has published.
+        """
+
 
 @dataclass(frozen=True)
 class Warehouse:

@@ -50,7 +50,7 @@ def _main(
 
 
 def main() -> None:
-    """Run the command line; exits 0, 1, 2, 3, 4, 124 or 130 as documented in the README."""
+    """Run the command line; exits 0, 1, 2, 3, 4, 124 or 130 as documented in docs/reference.md."""
     # OpenMP threads that spin while they wait make training five times slower on a busy machine (measured
     # with gradient boosting at twice as many busy processes as cores); read once, when scikit-learn loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -61,24 +63,29 @@ def wait(
     as_json: AsJson = False,
 ) -> None:
     """Wait until a job has ended; exits 0 only if it succeeded."""
-    found = find_job(open_cloud(), job)
-    try:
-        describe(wait_for(found, timeout), as_json=as_json)
-    except JobFailed:
-        if as_json:
-            describe(found.status(), as_json=True)
-            raise typer.Exit(JobFailed.exit_code) from None
-        raise
+    with detaching(job):
+        wait_for(find_job(open_cloud(), job), timeout, as_json=as_json)
 
 
-def wait_for(job: Job, timeout_seconds: float | None) -> JobStatus:
-    """Wait with a bar; Ctrl-C detaches and says how to wait again."""
+def wait_for(job: Job, timeout_seconds: float | None, *, as_json: bool) -> None:
+    """Wait with a bar, and print the last status."""
     try:
-        return job.wait(timeout_seconds, steps=Terminal(stderr))
+        describe(job.wait(timeout_seconds, steps=Terminal(stderr)), as_json=as_json)
+    except JobFailed as failure:
+        if not as_json:
+            raise
+        stderr.print(f"skfleet: {failure}", markup=False, soft_wrap=True)
+        describe(job.status(), as_json=True)
+        raise typer.Exit(JobFailed.exit_code) from failure
+
+
+@contextmanager
+def detaching(job: str) -> Iterator[None]:
+    """On Ctrl-C, say that the job goes on and how to wait for it again."""
+    try:
+        yield
     except KeyboardInterrupt:
-        stderr.print(
-            f"Detached; the job goes on. Wait for it again with: skfleet wait {job.id}", markup=False
-        )
+        stderr.print(f"Detached; the job goes on. Wait again with: skfleet wait {job}", markup=False)
         raise
 
 

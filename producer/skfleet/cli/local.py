@@ -11,6 +11,7 @@ from skfleet.cli.output import emit_facts, emit_json, stderr
 from skfleet.local.stack import Stack, find_home
 from skfleet.local.status import STATUS_SCHEMA, StackStatus
 from skfleet.progress import Terminal
+from skfleet.target import without_credentials
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
 
@@ -105,7 +106,7 @@ def _show(found: StackStatus, *, as_json: bool) -> None:
         {
             "state folder": found.state_dir,
             "fleet": found.fleet,
-            "database": found.postgres_dsn,
+            "database": found.postgres_dsn and without_credentials(found.postgres_dsn),
             "AWS endpoint": found.aws_endpoint_url,
             "bucket": found.bucket,
         }

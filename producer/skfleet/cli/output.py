@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 #: Progress, notes and errors; stdout carries results alone.
-stderr = Console(stderr=True, highlight=False)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 stdout = Console(highlight=False, soft_wrap=True)
 
 

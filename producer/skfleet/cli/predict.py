@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skfleet.cli.fleet import names, open_fleet
-from skfleet.cli.jobs import describe, wait_for
+from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
 from skfleet.request import PredictRequest
 from skfleet_common.contracts.jobs import IfExists
@@ -67,7 +67,8 @@ def predict(
         return
     job = fleet.submit(request)
     if wait:
-        describe(wait_for(job, timeout), as_json=as_json)
+        with detaching(job.id):
+            wait_for(job, timeout, as_json=as_json)
     elif as_json:
         emit_json("skfleet.submitted/1", {"job": job.id})
     else:

@@ -151,6 +151,11 @@ def running_settings(settings: Settings) -> Settings | None:
     if not stack.status().running:
         return None
     local = stack.settings()
+    if settings.warehouse_url not in {None, local.warehouse_url}:
+        raise EnvironmentFault(
+            "SKFLEET_WAREHOUSE_URL names another warehouse than the local stack's, but its workers read only "
+            "their own; unset it, or name the fleet that reads it with SKFLEET_BUCKET."
+        )
     for field in ("bucket", "aws_endpoint_url"):
         given = getattr(settings, field)
         if given is not None and given != getattr(local, field):

@@ -1,29 +1,49 @@
 """Publishing: load beside the target, then make the change and write it in the ledger, in one transaction.
 
+::
+
+    ledger? ─▶ COPY into staging ─▶ SAVEPOINT ─▶ lock ─▶ ledger? ─▶ swap ─▶ ledger row ─▶ COMMIT
+                                        ▲                          │
+                                        └──── a lock took too long ┘
+
 Readers see the table before or the table after. A failure anywhere leaves what was. When the reply to COMMIT
-is lost, the next call finds the ledger's row and does nothing.
+is lost, the next call finds the ledger's row and does nothing. Locks guard the swap alone: loading, which may
+take an hour, keeps nobody waiting, and is not done again because somebody reads the old table.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg2
 import pyarrow as pa
-from psycopg2 import errorcodes, sql
+from psycopg2 import errorcodes, errors, sql
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables.port import Publication
 from skfleet_common.tables.postgres.connect import Cursor, Server
-from skfleet_common.tables.postgres.ledger import ensure_ledger, has_published, lock_name, record
+from skfleet_common.tables.postgres.ledger import (
+    ensure_ledger,
+    has_published,
+    is_abandoned,
+    lock_name,
+    record,
+    record_abandoned,
+)
 from skfleet_common.tables.postgres.load import copy_into
 from skfleet_common.tables.postgres.outputs import refuse_output
 from skfleet_common.tables.postgres.selection import qualified
+
+#: How often the swap asks for its locks before all is left to a later attempt, which must load again.
+SWAP_TRIES = 3
+#: Pause between two tries: readers that queued up behind the swap go first.
+SWAP_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,7 @@ class PostgresPublisher:
         """Load ``parts`` and make them the output; False, with nothing done, if the job has published before.
 
         Raises:
-            JobFailed: the parts do not hold the rows that were promised.
+            JobFailed: the parts do not hold the rows that were promised, or the run was abandoned.
             Refused: the target is no longer what the preflight saw.
             TryAgain: the connection broke, or a reader held the old table for too long.
         """
@@ -44,10 +64,12 @@ class PostgresPublisher:
         with self.server.transaction(f"preparing to publish {table}", read_only=False) as cursor:
             ensure_ledger(cursor, table.schema_name)
         with self.server.transaction(f"publishing {table}", read_only=False) as cursor:
-            lock_name(cursor, table.schema_name, table.name)
-            if has_published(cursor, table.schema_name, publication.job):
+            # In this order: another worker may publish between the two looks.
+            refusal = _refusal(cursor, publication)
+            if _is_settled(cursor, publication):
                 return False
-            refuse_output(cursor, table, publication.columns, if_exists=publication.if_exists)
+            if refusal is not None:
+                raise refusal
             staging = _make_staging(cursor, publication)
             names = [column.name for column in publication.columns]
             rows = copy_into(cursor, qualified(staging), names, parts)
@@ -56,12 +78,82 @@ class PostgresPublisher:
                     f"The output of job {publication.job} has {rows:,} rows where {publication.rows:,} were "
                     "scored; nothing was published: run the job again."
                 )
-            if publication.if_exists is IfExists.APPEND:
-                _append(cursor, staging, publication)
-            else:
-                _swap(cursor, staging, publication)
-            record(cursor, publication)
+            if not _settle(cursor, staging, publication):
+                cursor.connection.rollback()
+                return False
         return True
+
+    def abandon(self, table: TableName, *, job: str, run: int) -> bool:
+        """Rule out that a run ever publishes; False, with nothing done, if the job has published.
+
+        Raises:
+            Refused: the ledger cannot be written, so that no run can publish either.
+            TryAgain: another worker is in the middle of the swap, or the connection broke.
+        """
+        with self.server.transaction(f"giving up publishing {table}", read_only=False) as cursor:
+            ensure_ledger(cursor, table.schema_name)
+        with self.server.transaction(f"giving up publishing {table}", read_only=False) as cursor:
+            lock_name(cursor, table.schema_name, table.name)
+            if has_published(cursor, table.schema_name, job):
+                return False
+            record_abandoned(cursor, table, job, run)
+        return True
+
+
+def _refusal(cursor: Cursor, publication: Publication) -> Refused | None:
+    """Give what stands in the way of the output, if anything does."""
+    cursor.execute("SAVEPOINT looking")
+    try:
+        refuse_output(cursor, publication.table, publication.columns, if_exists=publication.if_exists)
+    except Refused as refusal:
+        cursor.execute("ROLLBACK TO SAVEPOINT looking")
+        return refusal
+    return None
+
+
+def _is_settled(cursor: Cursor, publication: Publication) -> bool:
+    """Whether the job has published before.
+
+    Raises:
+        JobFailed: somebody has ruled out that this run publishes.
+    """
+    schema = publication.table.schema_name
+    if has_published(cursor, schema, publication.job):
+        return True
+    if is_abandoned(cursor, schema, publication.job, publication.run):
+        raise JobFailed(
+            f"Publishing job {publication.job} was given up before; nothing was published: "
+            "submit the job again."
+        )
+    return False
+
+
+def _settle(cursor: Cursor, staging: TableName, publication: Publication) -> bool:
+    """Make what is loaded the output, and write it down; False if the job has published meanwhile."""
+    for attempt in range(1, SWAP_TRIES + 1):
+        cursor.execute("SAVEPOINT swap")
+        try:
+            return _try_settle(cursor, staging, publication)
+        except errors.LockNotAvailable:
+            if attempt == SWAP_TRIES:
+                raise
+        # Gives back the locks that this try did get.
+        cursor.execute("ROLLBACK TO SAVEPOINT swap")
+        time.sleep(SWAP_PAUSE_SECONDS)
+    raise AssertionError  # the last try returns or raises
+
+
+def _try_settle(cursor: Cursor, staging: TableName, publication: Publication) -> bool:
+    table = publication.table
+    lock_name(cursor, table.schema_name, table.name)
+    if _is_settled(cursor, publication):
+        return False
+    if publication.if_exists is IfExists.APPEND:
+        _append(cursor, staging, publication)
+    else:
+        _swap(cursor, staging, publication)
+    record(cursor, publication)
+    return True
 
 
 def _make_staging(cursor: Cursor, publication: Publication) -> TableName:
