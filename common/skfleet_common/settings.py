@@ -88,7 +88,7 @@ class Settings(BaseModel):
             given = {
                 name: value for name, value in dotenv_values(dotenv).items() if value is not None
             } | given
-        ours = {name: value for name, value in given.items() if name.startswith(PREFIX)}
+        ours = {name: value for name, value in given.items() if name.upper().startswith(PREFIX)}
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in sorted(ours):
             if name not in known:

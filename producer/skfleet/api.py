@@ -21,6 +21,7 @@ from skfleet.submit import find_submitted, send_messages, submit
 from skfleet.target import describe_target, resolve_target, warehouse_url
 from skfleet.training import TrainedModel, TrainRequest, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
+from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
@@ -190,7 +191,7 @@ class Fleet:
                 id_columns=_several(id_column),
                 output_table=output_table,
                 split_column=split_column,
-                if_exists=IfExists(if_exists),
+                if_exists=_if_exists(if_exists),
                 where=where,
                 columns=tuple(columns),
                 chunk_rows=chunk_rows,
@@ -214,6 +215,13 @@ class Fleet:
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _if_exists(text: str) -> IfExists:
+    try:
+        return IfExists(text)
+    except ValueError as exc:
+        raise UsageError(f"if_exists must be {', '.join(IfExists)}, not {text!r}.") from exc
 
 
 def connect(settings: Settings | None = None, *, steps: Steps | None = None) -> Fleet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from skfleet.plan import plan_chunks
 from skfleet.progress import Steps
-from skfleet.request import PredictRequest
+from skfleet.request import PredictRequest, split_names
 from skfleet.sizing import choose_chunk_rows, estimate_seconds
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
@@ -55,7 +55,7 @@ def prepare(
     warnings = check_workers(manifest, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
         table = warehouse.catalogue.find_table(request.table)
-        ids = tuple(find_column(table, name, flag="--id-column") for name in request.id_columns)
+        ids = find_columns(table, request.id_columns, flag="--id-column")
         split = (
             find_column(table, request.split_column, flag="--split-column")
             if request.split_column
@@ -110,6 +110,24 @@ def find_column(table: SourceTable, name: str, *, flag: str) -> Column:
     return column
 
 
+def find_columns(table: SourceTable, given: Sequence[str], *, flag: str) -> tuple[Column, ...]:
+    """Give the columns that an option names, which may repeat and may hold several, separated by commas.
+
+    Raises:
+        Refused: the table has no such column.
+    """
+    return tuple(
+        find_column(table, name, flag=flag)
+        for text in given
+        for name in ((text,) if table.column(text) else split_names(text))
+    )
+
+
+def names_of(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Give the columns' names, each once."""
+    return tuple(dict.fromkeys(column.name for column in columns))
+
+
 def choose_output_columns(
     manifest: FeatureManifest, table: SourceTable, *, ids: Iterable[Column], asked: tuple[str, ...]
 ) -> tuple[OutputColumn, ...]:
@@ -120,11 +138,12 @@ def choose_output_columns(
     """
     of_model = manifest.output_columns()
     names_of_model = {column.name for column in of_model}
-    wanted = {name for name in asked if name in names_of_model} or names_of_model
+    named = [name for text in asked for name in ((text,) if table.column(text) else split_names(text))]
+    wanted = {name for name in named if name in names_of_model} or names_of_model
     id_columns = list(ids)
     carried = [
         find_column(table, name, flag="--columns")
-        for name in asked
+        for name in dict.fromkeys(named)
         if name not in names_of_model and name not in {column.name for column in id_columns}
     ]
     columns = (
@@ -168,12 +187,13 @@ def check_features(
 ) -> list[str]:
     """Refuse a source from which the model's features cannot be rebuilt; give what is tolerated."""
     columns = source.table.columns
+    allowed = names_of(find_columns(source.table, request.allow_all_null, flag="--allow-all-null"))
     try:
         check_source(manifest, columns)
         counts = warehouse.keys.feature_counts(
             source, manifest.feature_columns, categorical=manifest.categorical_columns
         )
-        return check_source(manifest, columns, counts, allow_all_null=request.allow_all_null)
+        return check_source(manifest, columns, counts, allow_all_null=allowed)
     except Refused as refusal:
         raise Refused(f"{source.table.name} cannot be scored with {manifest.name}: {refusal}") from refusal
 

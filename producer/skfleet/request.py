@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import IfExists
+
+#: A token is part of a key of the tracker, and people read it.
+MAX_TOKEN_CHARACTERS = 256
+
+#: One name of an option: in double quotes, doubled inside, or up to the next comma.
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)')
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Give the names of an option, which commas separate; spaces around them count only in double quotes.
+
+    A name that holds a comma stands in double quotes: ``"a, b",c`` is two names.
+    """
+    names = []
+    for match in _NAME.finditer(text):
+        quoted, plain = match.groups()
+        names.append(plain.strip() if quoted is None else quoted.replace('""', '"'))
+    return tuple(name for name in names if name)
 
 
 @dataclass(frozen=True)
@@ -34,8 +53,10 @@ class PredictRequest:
             raise UsageError("Name at least one id column with --id-column.")
         if self.chunk_rows is not None and self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
-        if self.token is not None and not self.token.strip():
-            raise UsageError("The token is empty; name one, or leave --token out.")
+        if self.token is not None and not 1 <= len(self.token.strip()) <= MAX_TOKEN_CHARACTERS:
+            raise UsageError(
+                f"A token has 1 to {MAX_TOKEN_CHARACTERS} characters; choose another, or leave --token out."
+            )
 
     def asks(self, fleet: str) -> str:
         """Give the SHA-256 of what is asked of ``fleet``, whatever the token."""

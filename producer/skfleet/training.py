@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from skfleet.preflight import find_column
+from skfleet.preflight import find_column, find_columns, names_of
 from skfleet.progress import Steps
 from skfleet.registry import Registry
 from skfleet_common.contracts.errors import Refused, UsageError
@@ -58,9 +58,9 @@ def train_model(
         raise UsageError(f"The tolerated share must be between 0 and 1, not {request.tolerated_unseen:g}.")
     table = warehouse.catalogue.find_table(request.table)
     target = find_column(table, request.target, flag="--target")
-    ids = [find_column(table, name, flag="--id-column").name for name in request.id_columns]
-    exclude = [find_column(table, name, flag="--exclude").name for name in request.exclude]
-    categorical = [find_column(table, name, flag="--categorical").name for name in request.categorical]
+    ids = names_of(find_columns(table, request.id_columns, flag="--id-column"))
+    exclude = names_of(find_columns(table, request.exclude, flag="--exclude"))
+    categorical = names_of(find_columns(table, request.categorical, flag="--categorical"))
     where = warehouse.catalogue.check_where(table, request.where) if request.where is not None else None
     roles = assign_roles(
         table.columns, target=target.name, id_columns=ids, exclude=exclude, categorical=categorical

@@ -212,3 +212,24 @@ def test_nothing_that_is_accepted_can_leave_its_parenthesis(text: str) -> None:
         return
     assert not ends_early(condition.text)
     assert check_condition(condition.text, dialect="postgres") == condition
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c in ('b','a')",
+        "c between 'b' and 'z'",
+        "c in ('N','Y')",
+        "coalesce(c,'e') = 'b'",
+        "'x' < c",
+        "\"b\" = 'x'",
+    ],
+)
+def test_letters_at_the_end_of_a_string_are_no_prefix_of_the_next(text: str) -> None:
+    assert check_condition(text, dialect="postgres").text == text
+
+
+@pytest.mark.parametrize("text", ["c = e'a'", "c = 'a' || b'1'", "c = N'x'", "c = U&'x'", "c in ('b',e'x')"])
+def test_prefixed_strings_are_refused_wherever_they_stand(text: str) -> None:
+    with pytest.raises(Refused, match="plain one"):
+        check_condition(text, dialect="postgres")

@@ -50,6 +50,12 @@ class Bundle:
             pipeline, features=manifest.features, target=manifest.target, outputs=manifest.outputs
         )
 
+    @property
+    def classes_(self) -> tuple[Any, ...]:
+        """The classes in the order of ``predict_proba``'s columns; empty for a regression."""
+        classes = self.manifest.target.classes
+        return () if classes is None else classes.values
+
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
         """Give one prediction a row of ``frame``, whose columns may come in any order."""
         return self._scorer.predictor.predict(self._scorer.features(frame))

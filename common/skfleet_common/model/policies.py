@@ -33,12 +33,16 @@ class UnseenPolicy(StrEnum):
 Policy = TypeVar("Policy", NullPolicy, UnseenPolicy)
 
 
+#: Stands for every column that has no policy of its own.
+ALL_COLUMNS = "*"
+
+
 def policy_by_column(
     kind: type[Policy], asked: Mapping[str, str] | str | None, columns: Sequence[str]
 ) -> dict[str, Policy]:
     """Give the policy that was asked for, by column; columns that nobody spoke of are left out.
 
-    ``asked`` is one policy for all ``columns``, or policies by column name.
+    ``asked`` is one policy for all ``columns``, or policies by column name, where ``*`` speaks for the rest.
 
     Raises:
         UsageError: a policy or a column that does not exist.
@@ -48,11 +52,13 @@ def policy_by_column(
     if isinstance(asked, str):
         return dict.fromkeys(columns, _policy(kind, asked))
     for name in asked:
-        if name not in columns:
+        if name not in {ALL_COLUMNS, *columns}:
             raise UsageError(
                 f"A policy is given for {name!r}, which is no feature{nearest(name, list(columns))}"
             )
-    return {name: _policy(kind, policy) for name, policy in asked.items()}
+    by_name = {name: _policy(kind, policy) for name, policy in asked.items()}
+    for_the_rest = by_name.pop(ALL_COLUMNS, None)
+    return ({} if for_the_rest is None else dict.fromkeys(columns, for_the_rest)) | by_name
 
 
 def _policy(kind: type[Policy], text: str) -> Policy:

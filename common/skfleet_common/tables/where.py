@@ -52,6 +52,9 @@ _PAIR = {"(": ")", "[": "]"}
 #: These make a different string of what follows (``E'\\''``), so that the scan would end it elsewhere.
 _PREFIXED_STRING = re.compile(r"(?<![\w\"])(?:[ebxn]'|u&['\"])", re.IGNORECASE)
 
+#: What stands for a string or a quoted name when only what is around it matters.
+_EMPTY = {"string": "''", "quoted": '""'}
+
 #: Every chunk asks anew: what the clock says then is not what it said when rows were counted.
 _CLOCK_WORDS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 _CLOCK_FUNCTIONS = {"now", "transaction_timestamp", "statement_timestamp"}
@@ -152,8 +155,10 @@ def _refuse_token(kind: str, piece: str, before: list[_Token]) -> None:
 
 
 def _tail(tokens: list[_Token]) -> str:
-    """Give the source of the last three tokens: as much as a prefix of a string can span."""
-    return "".join((" " if token.after_gap else "") + token.text for token in tokens[-3:])
+    """Give the last three tokens, as much as a prefix of a string can span, with what is quoted left out."""
+    return "".join(
+        (" " if token.after_gap else "") + (_EMPTY.get(token.kind) or token.text) for token in tokens[-3:]
+    )
 
 
 def _refuse_clocks(tokens: list[_Token], functions: frozenset[str]) -> None:

@@ -55,40 +55,42 @@ def main() -> None:
     # with gradient boosting at twice as many busy processes as cores); read once, when scikit-learn loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    as_json = "--json" in arguments
     debug = len(arguments) < len(sys.argv) - 1
     try:
         code = app(args=arguments, standalone_mode=False)
     except typer.TyperException as exc:
-        stderr.print(
-            f"skfleet: {exc.format_message()} See: skfleet {_command(arguments)}--help", markup=False
-        )
-        code = exc.exit_code
+        sentence = f"{exc.format_message()} See: skfleet {_command(arguments)}--help"
+        code = _report(sentence, exit_code=exc.exit_code, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         stderr.print("Interrupted.")
         code = INTERRUPTED
     except SkfleetError as exc:
         if debug:
             raise
-        _report(exc, as_json="--json" in arguments)
-        code = exc.exit_code
+        code = _report(str(exc), exit_code=exc.exit_code, as_json=as_json)
     except Exception as exc:
         if debug:
             raise
-        stderr.print(
-            f"skfleet: an unexpected {type(exc).__name__} ended the command; "
-            "run it again with --debug for the traceback, and report it.",
-            markup=False,
+        sentence = (
+            f"an unexpected {type(exc).__name__} ended the command; "
+            "run it again with --debug for the traceback, and report it."
         )
-        code = 1
+        code = _report(sentence, exit_code=1, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _command(arguments: list[str]) -> str:
     """Give the sub-command that was asked for, with a space behind it, or nothing."""
-    return f"{arguments[0]} " if arguments and not arguments[0].startswith("-") else ""
+    known = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 
-def _report(error: SkfleetError, *, as_json: bool) -> None:
-    stderr.print(f"skfleet: {error}", markup=False, soft_wrap=True)
+def _report(sentence: str, *, exit_code: int, as_json: bool) -> int:
+    """Print an error as one line on stderr, and as an object on stdout for machines; give its exit code."""
+    stderr.print(f"skfleet: {sentence}", markup=False)
     if as_json:
-        emit_json("skfleet.error/1", {"error": str(error), "exit_code": error.exit_code})
+        emit_json("skfleet.error/1", {"error": sentence, "exit_code": exit_code})
+    return exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 from skfleet.cli.output import stderr
@@ -35,16 +34,6 @@ def open_cloud() -> Cloud:
 
 def _say_target(target: str) -> None:
     stderr.print(f"Using {target}", style="dim", markup=False, soft_wrap=True)
-
-
-def names(given: list[str] | None) -> tuple[str, ...]:
-    """Give the names of an option that may repeat and may hold several, separated by commas.
-
-    A name that holds a comma stands in double quotes: ``'"a, b",c'`` is two names.
-    """
-    return tuple(
-        name.strip() for row in csv.reader(given or [], skipinitialspace=True) for name in row if name.strip()
-    )
 
 
 def pairs(given: list[str] | None) -> dict[str, str]:

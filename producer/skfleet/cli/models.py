@@ -32,6 +32,7 @@ def models(
                     "target": manifest.target.column,
                     "rows": manifest.provenance.rows,
                     "features": list(manifest.feature_columns),
+                    "classes": None if manifest.target.classes is None else manifest.target.classes.values,
                     "outputs": [column.name for column in manifest.output_columns()],
                     "versions": manifest.versions,
                 }

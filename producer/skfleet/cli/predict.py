@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skfleet.cli.fleet import names, open_fleet
+from skfleet.cli.fleet import open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
 from skfleet.request import PredictRequest
@@ -51,14 +51,14 @@ def predict(
     request = PredictRequest(
         model=model,
         table=table,
-        id_columns=names(id_column),
+        id_columns=tuple(id_column),
         output_table=output_table,
         split_column=split_column,
         if_exists=if_exists,
         where=where,
-        columns=names(columns),
+        columns=tuple(columns or ()),
         chunk_rows=chunk_rows,
-        allow_all_null=names(allow_all_null),
+        allow_all_null=tuple(allow_all_null or ()),
         token=token,
     )
     fleet = open_fleet()

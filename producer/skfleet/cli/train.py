@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skfleet.cli.fleet import names, open_fleet, pairs
+from skfleet.cli.fleet import open_fleet, pairs
 from skfleet.cli.output import count, emit_facts, emit_json
 
 
@@ -48,11 +48,11 @@ def train(
         table=table,
         target=target,
         name=name,
-        id_column=names(id_column),
+        id_column=tuple(id_column),
         model=model,
         where=where,
-        exclude=names(exclude),
-        categorical=names(categorical),
+        exclude=tuple(exclude or ()),
+        categorical=tuple(categorical or ()),
         null_policy=pairs(null_policy),
         unseen_policy=pairs(unseen_policy),
         tolerated_unseen=tolerated_unseen,

@@ -33,6 +33,8 @@ class Parts:
         self._emulator = Emulator(folder, self._processes)
         self._postgres = Postgres(folder, self._processes)
         self.workers = Workers(folder, self._processes, settings)
+        #: Another fleet that is to live on the stack which runs; its workers are not the stack's.
+        self._guest_fleet: str | None = None
 
     def bring_up(self, workers: int | None, *, durable: bool, steps: Steps) -> list[str]:
         """Start what does not run, in order; gives what a person should know, and says it at once."""
@@ -49,7 +51,7 @@ class Parts:
             step.reach(1)
             self._postgres.wait_until_ready()
             step.reach(len(_BASE))
-            self._create_fleet()
+            notices += _say(steps, self._create_fleets())
             if not stayed:
                 # What they hold belongs to an emulator and a database that are gone.
                 self.workers.stop(hurry=True)
@@ -127,6 +129,9 @@ class Parts:
             given = getattr(self._settings, name) if name in self._settings.model_fields_set else None
             if given is None or given == current:
                 continue
+            if running and name == "fleet":
+                self._guest_fleet = given
+                continue
             if running:
                 raise UsageError(
                     f"The stack in {self._folder.path} runs with {name} {current!r}, not {given!r}; "
@@ -141,10 +146,19 @@ class Parts:
             return asked
         return len(self.workers.recorded()) if self._processes.recorded() else DEFAULT_WORKERS
 
-    def _create_fleet(self) -> None:
+    def _create_fleets(self) -> list[str]:
         from skfleet_common.aws.session import create_fleet  # noqa: PLC0415  (boto3: a stack at rest needs none)
 
-        create_fleet(self.connected_settings())
+        settings = self.connected_settings()
+        create_fleet(settings)
+        guest = self._guest_fleet
+        if guest is None:
+            return []
+        create_fleet(settings.model_copy(update={"fleet": guest}))
+        return [
+            f"Fleet {guest} lives on this stack too; the stack's workers are fleet {settings.fleet}'s, so "
+            f"start some for it with: {PREFIX}FLEET={guest} skfleet-worker run"
+        ]
 
 
 def variables(settings: Settings) -> dict[str, str]:

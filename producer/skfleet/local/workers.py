@@ -30,6 +30,8 @@ STOP_GRACE_SECONDS = 15.0
 HURRY_SECONDS = 3.0
 #: One thread a scoring process; a process a core already fills the machine.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+#: Requests cost nothing here, and nobody likes to wait two minutes for the chunk of a worker that died.
+_SHORT_LEASE = {"SKFLEET_LEASE_SECONDS": "30", "SKFLEET_HEARTBEAT_SECONDS": "10"}
 #: Would lead a worker's own clients, or those of the model's code, away from the stack.
 _UNWANTED = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"})
 
@@ -153,6 +155,8 @@ class Workers:
             "SKFLEET_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
             "SKFLEET_CACHE_DIR": str(self._folder.cache),
         }
+        if not {"lease_seconds", "heartbeat_seconds"} & self._settings.model_fields_set:
+            local |= _SHORT_LEASE
         if self._settings.cache_dir is not None:
             given["SKFLEET_CACHE_DIR"] = str(self._settings.cache_dir.absolute())
         return {**ours, **_ONE_THREAD, **local, **given, **stack}

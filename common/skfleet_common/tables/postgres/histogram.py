@@ -51,7 +51,7 @@ def _refuse_type(source: Selection, column: Column) -> None:
     if not (is_ordered or column.warehouse_type == "uuid"):
         raise Refused(
             f"{column.name} of {source.table.name} is {column.warehouse_type}, which has no ranges; "
-            "give a number, text, uuid, date or time with --split-column."
+            "give a number, text, uuid, date or timestamp with --split-column."
         )
 
 
