@@ -86,8 +86,8 @@ def train_model(
             seed=request.seed,
             source=str(table.name),
             where=where,
+            on_rows=step.reach,
         )
-        step.reach(frame.num_rows)
     files = pack(fitted)
     digest = digest_of(files[MANIFEST_FILE])
     with steps.step("Registering the bundle", total=len(files), unit="files") as step:

@@ -102,5 +102,5 @@ def test_more_unseen_levels_than_tolerated_are_refused() -> None:
     with pytest.raises(
         UnseenLevel, match=r"\('8'\) in 60 rows of 1,000 \(6.0%\), more than the tolerated 5.0%"
     ):
-        check_source(_manifest(), SHOP_COLUMNS, counts)
+        check_source(_manifest(tolerated_unseen=0.05), SHOP_COLUMNS, counts)
     assert len(check_source(_manifest(tolerated_unseen=0.06), SHOP_COLUMNS, counts)) == 1

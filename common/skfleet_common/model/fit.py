@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings as python_warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -65,11 +65,13 @@ def fit_model(
     seed: int = 0,
     source: str = "",
     where: str | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
 ) -> FittedBundle:
     """Fit ``model`` on ``frame``, which holds at least :func:`roles.columns_to_read` of ``columns``.
 
     The same rows in the same order, seed and library versions give the same model. Threads are those
-    that the caller's environment allows.
+    that the caller's environment allows. ``on_rows`` hears how many rows were fitted, of how many in all:
+    those of the twin that the metrics are taken from, then all.
 
     Raises:
         Refused: the rows, the columns or the target do not allow it.
@@ -89,7 +91,7 @@ def fit_model(
     transformer = make_transformer(rows.features, named.style)
     transformer.fit(source_frame(rows.table, rows.features))
     X = FeatureBuilder(rows.features, transformer).build(rows.table).X
-    estimator, metrics, caught = _fit_estimator(rows, transformer, X, model=named, seed=seed)
+    estimator, metrics, caught = _fit_estimator(rows, transformer, X, model=named, seed=seed, on_rows=on_rows)
     pipeline = Pipeline([(FEATURES_STEP, transformer), (MODEL_STEP, estimator)])
     features = with_fills(rows.features, transformer)
     outputs = output_columns_of(rows.target.target)
@@ -123,7 +125,13 @@ def fit_model(
 
 
 def _fit_estimator(
-    rows: TrainingRows, transformer: ColumnTransformer, X: FloatArray, *, model: ModelName, seed: int
+    rows: TrainingRows,
+    transformer: ColumnTransformer,
+    X: FloatArray,
+    *,
+    model: ModelName,
+    seed: int,
+    on_rows: Callable[[int, int], None] | None,
 ) -> tuple[Any, dict[str, Any], list[str]]:
     """Fit the estimator and its twin for the metrics; give what they warned of, each once."""
     target = rows.target
@@ -134,7 +142,12 @@ def _fit_estimator(
         metrics = holdout_metrics(
             estimator, X, target.y, target=target.target, weights=rows.weights, seed=seed
         )
+        of_twin = int(metrics.get("rows_fitted", 0))
+        if on_rows is not None:
+            on_rows(of_twin, of_twin + len(X))
         estimator.fit(X, target.y, sample_weight=rows.weights)
+        if on_rows is not None:
+            on_rows(of_twin + len(X), of_twin + len(X))
     texts = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
     return estimator, metrics, [f"{model.asked} warned: {text}" for text in texts]
 

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from skfleet_common.contracts.errors import UsageError, nearest
 
-#: The share of rows with an unseen level up to which ``other`` is silent about nothing but a warning.
-DEFAULT_TOLERATED_UNSEEN = 0.05
+#: The share of rows with an unseen level up to which ``other`` only warns. Open-ended columns (tail numbers,
+#: shops) soon meet many new levels; a column that came to mean something else meets little but new ones.
+DEFAULT_TOLERATED_UNSEEN = 0.5
 
 
 class NullPolicy(StrEnum):

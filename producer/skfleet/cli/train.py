@@ -8,6 +8,7 @@ import typer
 
 from skfleet.cli.fleet import open_fleet, pairs
 from skfleet.cli.output import count, emit_facts, emit_json
+from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 
 
 def train(
@@ -39,7 +40,7 @@ def train(
     ] = None,
     tolerated_unseen: Annotated[
         float, typer.Option(help="Share of rows with an unseen level that policy other lets pass.")
-    ] = 0.05,
+    ] = DEFAULT_TOLERATED_UNSEEN,
     seed: Annotated[int, typer.Option(help="Makes the fit repeatable.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
