@@ -7,7 +7,7 @@ from pathlib import Path
 from model_samples import CITY, SHOP_COLUMNS, fit_shop
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.bundle import MANIFEST_FILE, METRICS_FILE, digest_of, pack, read_manifest
-from skfleet_common.model.manifest import FeatureKind, FeatureManifest, Role, Task
+from skfleet_common.model.manifest import FeatureKind, FeatureManifest, Learning, Role
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.versions import SkewPolicy
@@ -27,7 +27,7 @@ def test_a_stored_manifest_says_what_it_said() -> None:
         Role.TARGET,
         Role.EXCLUDED,
     }
-    assert manifest.target.task is Task.CLASSIFICATION
+    assert manifest.target.learning is Learning.CLASSIFICATION
     features = {feature.column: feature for feature in manifest.features}
     assert features["shelf"].kind is FeatureKind.CATEGORY
     assert features["shelf"].levels is not None

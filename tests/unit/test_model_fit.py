@@ -12,7 +12,7 @@ from model_samples import CITY, SHOP_COLUMNS, fit_shop, shop_rows
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.fit import FittedBundle, fit_model
-from skfleet_common.model.manifest import FeatureManifest, Role, Task
+from skfleet_common.model.manifest import FeatureManifest, Learning, Role
 
 
 def _set(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -133,15 +133,15 @@ def test_the_target_decides_between_classes_and_amounts() -> None:
     assert fit_shop(target="returned").manifest.model == "gradient_boosting_classifier"
     assert fit_shop(target="amount").manifest.model == "gradient_boosting_regressor"
     by_city = fit_shop(target=CITY)
-    assert by_city.manifest.target.task is Task.CLASSIFICATION
+    assert by_city.manifest.target.learning is Learning.CLASSIFICATION
     many = fit_shop(target="items")
-    assert many.manifest.target.task is Task.REGRESSION
+    assert many.manifest.target.learning is Learning.REGRESSION
     assert any("different whole numbers, so it is predicted as an amount" in text for text in many.warnings)
     few = fit_shop(target="shelf")
     assert few.manifest.target.classes is not None
     assert few.manifest.target.classes.values == (-1, 1, 7, 300)
     forced = fit_shop(target="shelf", model="random_forest_regressor")
-    assert forced.manifest.target.task is Task.REGRESSION
+    assert forced.manifest.target.learning is Learning.REGRESSION
 
 
 def test_classes_keep_their_type_and_get_typed_output_columns() -> None:

@@ -16,7 +16,7 @@ from model_samples import CITY, as_driver_gives, fit_shop, open_again, shop_rows
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.bundle import Bundle
-from skfleet_common.model.manifest import Levels, Target, Task
+from skfleet_common.model.manifest import Learning, Levels, Target
 from skfleet_common.model.predictor import Predictor
 from skfleet_common.model.refusals import NullRefused, UnseenLevel
 from skfleet_common.model.scoring import Reject
@@ -80,7 +80,7 @@ def test_a_class_too_close_to_call_is_the_one_that_the_estimator_names() -> None
     estimator._baseline_prediction = np.array([[1e-17]])
     estimator._predictors = []
     classes = Levels(dtype=LogicalDtype.BOOLEAN, values=(False, True))
-    target = Target(column="y", dtype=LogicalDtype.BOOLEAN, task=Task.CLASSIFICATION, classes=classes)
+    target = Target(column="y", dtype=LogicalDtype.BOOLEAN, learning=Learning.CLASSIFICATION, classes=classes)
     assert estimator.predict_proba(rows).tolist() == [[0.5, 0.5]] * 200
     assert (
         Predictor(estimator, target).predict(rows).tolist()
@@ -93,7 +93,7 @@ def test_an_estimator_with_a_rule_of_its_own_is_asked() -> None:
     random = np.random.default_rng(0)
     rows, labels = random.normal(size=(60, 2)), np.arange(60) % 3
     classes = Levels(dtype=LogicalDtype.INTEGER, values=(0, 1, 2))
-    target = Target(column="y", dtype=LogicalDtype.INTEGER, task=Task.CLASSIFICATION, classes=classes)
+    target = Target(column="y", dtype=LogicalDtype.INTEGER, learning=Learning.CLASSIFICATION, classes=classes)
 
     class Contrary(SVC):
         def predict_proba(self, X: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from skfleet_common.contracts.errors import UsageError, nearest
-from skfleet_common.model.manifest import Task
+from skfleet_common.model.manifest import Learning
 from skfleet_common.model.preprocessing import Style
 
 #: HistGradientBoosting bins a feature into at most 255 values, and keeps one for the missing ones.
@@ -33,12 +33,12 @@ _FOREST = {"n_estimators": 100, "min_samples_leaf": 50, "n_jobs": 1}
 @dataclass(frozen=True)
 class _Family:
     style: Style
-    makers: dict[Task, Callable[..., Any]]
+    makers: dict[Learning, Callable[..., Any]]
     settings: dict[str, Any]
     is_seeded: bool = True
 
 
-_CLASSIFIES, _REGRESSES = Task.CLASSIFICATION, Task.REGRESSION
+_CLASSIFIES, _REGRESSES = Learning.CLASSIFICATION, Learning.REGRESSION
 _FAMILIES = {
     "gradient_boosting": _Family(
         Style.TREES,
@@ -61,11 +61,11 @@ _SUFFIXES = {"_classifier": _CLASSIFIES, "_regressor": _REGRESSES}
 
 @dataclass(frozen=True)
 class ModelName:
-    """A model as asked for; ``task`` is None where the target decides."""
+    """A model as asked for; ``learning`` is None where the target decides."""
 
     asked: str
     family: str
-    task: Task | None
+    learning: Learning | None
 
     @property
     def style(self) -> Style:
@@ -77,11 +77,11 @@ class ModelName:
         """How far a replayed prediction may be off, relatively."""
         return 0.0 if self.style is Style.TREES else LINEAR_TOLERANCE
 
-    def full(self, task: Task) -> str:
+    def full(self, learning: Learning) -> str:
         """Give the name that leaves nothing to the target."""
         if len(_FAMILIES[self.family].makers) == 1:
             return self.family
-        return self.family + next(suffix for suffix, of in _SUFFIXES.items() if of is task)
+        return self.family + next(suffix for suffix, of in _SUFFIXES.items() if of is learning)
 
 
 def known_models() -> list[str]:
@@ -104,9 +104,9 @@ def parse_model(asked: str) -> ModelName:
     if asked not in known:
         hint = nearest(asked, known)
         raise UsageError(f"There is no model {asked!r}; use one of {', '.join(_FAMILIES)}{hint}")
-    for suffix, task in _SUFFIXES.items():
+    for suffix, learning in _SUFFIXES.items():
         if asked.endswith(suffix):
-            return ModelName(asked, asked.removesuffix(suffix), task)
+            return ModelName(asked, asked.removesuffix(suffix), learning)
     makers = _FAMILIES[asked].makers
     return ModelName(asked, asked, next(iter(makers)) if len(makers) == 1 else None)
 
@@ -116,7 +116,7 @@ def is_regression_only(model: ModelName) -> bool:
     return _CLASSIFIES not in _FAMILIES[model.family].makers
 
 
-def make_estimator(model: ModelName, task: Task, *, seed: int, categorical: list[int]) -> Any:
+def make_estimator(model: ModelName, learning: Learning, *, seed: int, categorical: list[int]) -> Any:
     """Give the unfitted estimator; ``categorical`` are the feature columns that hold few enough codes."""
     family = _FAMILIES[model.family]
     settings = dict(family.settings)
@@ -124,4 +124,4 @@ def make_estimator(model: ModelName, task: Task, *, seed: int, categorical: list
         settings["random_state"] = seed
     if model.family == "gradient_boosting" and categorical:
         settings["categorical_features"] = categorical
-    return family.makers[task](**settings)
+    return family.makers[learning](**settings)

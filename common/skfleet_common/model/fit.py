@@ -100,7 +100,7 @@ def fit_model(
         name=name,
         creator=f"skfleet {version('skfleet')}",
         created_at=datetime.now(UTC),
-        model=named.full(rows.target.target.task),
+        model=named.full(rows.target.target.learning),
         tolerance=named.tolerance,
         versions=current_versions(),
         skew_policy=skew_policy,
@@ -136,7 +136,7 @@ def _fit_estimator(
     """Fit the estimator and its twin for the metrics; give what they warned of, each once."""
     target = rows.target
     codes = category_positions(rows.features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
-    estimator = make_estimator(model, target.target.task, seed=seed, categorical=codes)
+    estimator = make_estimator(model, target.target.learning, seed=seed, categorical=codes)
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always")
         metrics = holdout_metrics(

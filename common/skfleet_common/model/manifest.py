@@ -33,7 +33,7 @@ class FeatureKind(StrEnum):
     MOMENT = "moment"
 
 
-class Task(StrEnum):
+class Learning(StrEnum):
     """What the model learned to do."""
 
     CLASSIFICATION = "classification"
@@ -93,7 +93,7 @@ class Target(Shape):
 
     column: str
     dtype: LogicalDtype
-    task: Task
+    learning: Learning
     classes: Levels | None = None
 
 

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import train_test_split
 
 from skfleet_common.model.arrays import FloatArray
-from skfleet_common.model.manifest import Target, Task
+from skfleet_common.model.manifest import Learning, Target
 from skfleet_common.model.predictor import Predictor
 
 HOLDOUT_SHARE = 0.2
@@ -51,7 +51,7 @@ def holdout_metrics(
     fitted, held = train_test_split(
         chosen, test_size=HOLDOUT_SHARE, random_state=seed, stratify=_strata(y[chosen], target)
     )
-    if target.task is Task.CLASSIFICATION and len(np.unique(y[fitted])) < len(np.unique(y)):
+    if target.learning is Learning.CLASSIFICATION and len(np.unique(y[fitted])) < len(np.unique(y)):
         return {"skipped": "a class is too rare to be in both parts of the rows"}
     twin = clone(estimator)
     twin.fit(X[fitted], y[fitted], sample_weight=None if weights is None else weights[fitted])
@@ -61,13 +61,13 @@ def holdout_metrics(
         "rows_fitted": len(fitted),
         "rows_measured": len(held),
     }
-    if target.task is Task.REGRESSION:
+    if target.learning is Learning.REGRESSION:
         return figures | _of_regression(y[held], predictor.predict(X[held]))
     return figures | _of_classification(y[held], predictor, X[held])
 
 
 def _strata(y: npt.NDArray[Any], target: Target) -> npt.NDArray[Any] | None:
-    if target.task is Task.REGRESSION:
+    if target.learning is Learning.REGRESSION:
         return None
     _, counts = np.unique(y, return_counts=True)
     # train_test_split wants every stratum in both parts, and no fewer held rows than strata.

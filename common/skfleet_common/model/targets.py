@@ -14,7 +14,7 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.arrays import canonical_array, missing, numbers
 from skfleet_common.model.estimators import ModelName, is_regression_only
-from skfleet_common.model.manifest import InputColumn, Levels, Target, Task
+from skfleet_common.model.manifest import InputColumn, Learning, Levels, Target
 
 #: Integers with more different values than this are amounts, not classes, unless the model's name says so.
 MAX_INTEGER_CLASSES = 20
@@ -58,15 +58,15 @@ def target_of(table: pa.Table, column: InputColumn, model: ModelName) -> TargetC
     """
     array = canonical_array(table, column.name, column.dtype)
     values = pc.unique(array).to_pylist()
-    task, warnings = _task(column, len(values), model)
+    learning, warnings = _learning(column, len(values), model)
     if len(values) < 2:  # noqa: PLR2004  (two values are what there is to tell apart)
         raise Refused(
             f"The target {column.name!r} has only one value in the training rows, so there is nothing to "
             "learn; check --target and --where."
         )
-    if task is Task.REGRESSION:
+    if learning is Learning.REGRESSION:
         return TargetColumn(
-            Target(column=column.name, dtype=column.dtype, task=task), numbers(array), warnings
+            Target(column=column.name, dtype=column.dtype, learning=learning), numbers(array), warnings
         )
     if len(values) > MAX_CLASSES:
         raise Refused(
@@ -79,34 +79,34 @@ def target_of(table: pa.Table, column: InputColumn, model: ModelName) -> TargetC
         if column.dtype is LogicalDtype.TEXT
         else array.to_numpy(zero_copy_only=False)
     )
-    target = Target(column=column.name, dtype=column.dtype, task=task, classes=classes)
+    target = Target(column=column.name, dtype=column.dtype, learning=learning, classes=classes)
     return TargetColumn(target, y, warnings)
 
 
-def _task(column: InputColumn, distinct: int, model: ModelName) -> tuple[Task, tuple[str, ...]]:
+def _learning(column: InputColumn, distinct: int, model: ModelName) -> tuple[Learning, tuple[str, ...]]:
     if column.dtype in {LogicalDtype.BOOLEAN, LogicalDtype.TEXT}:
-        if model.task is Task.REGRESSION:
+        if model.learning is Learning.REGRESSION:
             only = "is a regression" if is_regression_only(model) else "was asked to be a regression"
             raise UsageError(
                 f"{model.asked} {only}, but the target {column.name!r} is {column.warehouse_type}; "
                 "choose a classifier or a numeric target."
             )
-        return Task.CLASSIFICATION, ()
+        return Learning.CLASSIFICATION, ()
     if column.dtype in _AMOUNTS:
-        if model.task is Task.CLASSIFICATION:
+        if model.learning is Learning.CLASSIFICATION:
             raise UsageError(
                 f"{model.asked} predicts classes, but the target {column.name!r} is {column.warehouse_type}; "
                 "choose a regressor, or cast the target to an integer, a boolean or text."
             )
-        return Task.REGRESSION, ()
-    if model.task is not None:
-        return model.task, ()
+        return Learning.REGRESSION, ()
+    if model.learning is not None:
+        return model.learning, ()
     if distinct > MAX_INTEGER_CLASSES:
-        return Task.REGRESSION, (
+        return Learning.REGRESSION, (
             f"The target {column.name!r} has {distinct:,} different whole numbers, so it is predicted as an "
             f"amount; name the model {model.family}_classifier to predict them as classes.",
         )
-    return Task.CLASSIFICATION, (
+    return Learning.CLASSIFICATION, (
         f"The target {column.name!r} has {distinct} different whole numbers, so they are predicted as "
         f"classes; name the model {model.family}_regressor to predict an amount.",
     )
