@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,6 +10,11 @@ from typing import TypeVar
 from hypothesis import HealthCheck, settings
 
 T = TypeVar("T")
+
+# A run in the background or under nohup ignores these, and so would every process that a test starts
+# and interrupts; what is handled or at its default here is at its default there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # One profile everywhere: the same examples on every machine, and no deadline on a noisy one.
 settings.register_profile(

@@ -25,6 +25,15 @@ def test_each_signal_interrupts(number: signal.Signals) -> None:
         signal.raise_signal(number)
 
 
+def test_nohup_means_what_it_says() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_an_interrupt_waits_for_the_end_of_a_held_block() -> None:
     reached: list[str] = []
     with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt):
