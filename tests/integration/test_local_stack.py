@@ -166,10 +166,24 @@ def test_commands_talk_to_the_running_stack_unless_settings_name_another(running
     assert running_settings(Settings(home=running.home, aws_endpoint_url="http://127.0.0.1:9")) is None
 
 
-def test_another_fleet_is_refused_while_one_runs(running: Place) -> None:
-    refused = running.run("up", SKFLEET_FLEET="other")
+def test_another_region_is_refused_while_one_runs(running: Place) -> None:
+    refused = running.run("up", SKFLEET_REGION="eu-west-1")
     assert refused.returncode == 2
     assert "skfleet local down" in refused.stderr
+
+
+def test_another_fleet_gets_a_queue_of_its_own_on_the_stack_that_runs(running: Place) -> None:
+    before = running.state()
+    joined = running.run("up", SKFLEET_FLEET="other")
+    assert joined.returncode == 0, joined.stderr
+    assert running.state() == before
+    first, other = (
+        connect_cloud(running_settings(Settings(home=running.home, fleet=fleet)))  # type: ignore[arg-type]
+        for fleet in (running.stack.settings().fleet, "other")
+    )
+    other.queue.send(["for the other"])
+    assert [taken.body for taken in other.queue.receive(limit=1, wait_seconds=1)] == ["for the other"]
+    assert "for the other" not in [taken.body for taken in first.queue.receive(limit=10, wait_seconds=0)]
 
 
 def test_a_process_that_only_has_a_recorded_pid_is_never_signalled(running: Place) -> None:
