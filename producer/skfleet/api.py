@@ -10,7 +10,9 @@ job.wait()
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import cached_property
+from typing import TypeVar
 
 from skfleet.job import Job, find_job, newest_jobs
 from skfleet.preflight import Prepared, prepare
@@ -22,7 +24,7 @@ from skfleet.target import describe_target, resolve_target, warehouse_url
 from skfleet.training import TrainedModel, TrainRequest, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.contracts.jobs import IfExists
+from skfleet_common.contracts.jobs import IfExists, OnDrift
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
@@ -164,6 +166,9 @@ class Fleet:
         columns: Sequence[str] = (),
         chunk_rows: int | None = None,
         allow_all_null: Sequence[str] = (),
+        on_drift: str = "fail",
+        max_rejects: int = 0,
+        cascade_views: bool = False,
         token: str | None = None,
     ) -> Job:
         """Score a table on the fleet; gives the job at once.
@@ -179,6 +184,9 @@ class Fleet:
             columns: Output columns to write, and columns of the table to carry along.
             chunk_rows: Rows a chunk; chosen from the model's speed by default.
             allow_all_null: Features that may be NULL in every row.
+            on_drift: ``fail``, or ``warn`` to publish a table whose rows changed while the job ran.
+            max_rejects: Rows that may be set aside because they cannot be scored, before the job fails.
+            cascade_views: Make views that depend on a replaced output table anew on its successor.
             token: Makes requests with the same token one job.
 
         Raises:
@@ -191,11 +199,14 @@ class Fleet:
                 id_columns=_several(id_column),
                 output_table=output_table,
                 split_column=split_column,
-                if_exists=_if_exists(if_exists),
+                if_exists=_one_of(IfExists, "if_exists", if_exists),
                 where=where,
                 columns=tuple(columns),
                 chunk_rows=chunk_rows,
                 allow_all_null=tuple(allow_all_null),
+                on_drift=_one_of(OnDrift, "on_drift", on_drift),
+                max_rejects=max_rejects,
+                cascade_views=cascade_views,
                 token=token,
             )
         )
@@ -217,11 +228,14 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _if_exists(text: str) -> IfExists:
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _one_of(choices: type[_Choice], name: str, text: str) -> _Choice:
     try:
-        return IfExists(text)
+        return choices(text)
     except ValueError as exc:
-        raise UsageError(f"if_exists must be {', '.join(IfExists)}, not {text!r}.") from exc
+        raise UsageError(f"{name} must be {', '.join(choices)}, not {text!r}.") from exc
 
 
 def connect(settings: Settings | None = None, *, steps: Steps | None = None) -> Fleet:

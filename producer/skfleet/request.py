@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.contracts.jobs import IfExists
+from skfleet_common.contracts.jobs import IfExists, OnDrift
 
 #: A token is part of a key of the tracker, and people read it.
 MAX_TOKEN_CHARACTERS = 256
@@ -45,6 +45,11 @@ class PredictRequest:
     chunk_rows: int | None = None
     #: Features that may be NULL in every row.
     allow_all_null: tuple[str, ...] = ()
+    on_drift: OnDrift = OnDrift.FAIL
+    #: Rows that may be quarantined before the job fails.
+    max_rejects: int = 0
+    #: Whether views on a replaced output table are made anew on its successor.
+    cascade_views: bool = False
     #: The submission token; None derives one from the request.
     token: str | None = None
 
@@ -53,6 +58,8 @@ class PredictRequest:
             raise UsageError("Name at least one id column with --id-column.")
         if self.chunk_rows is not None and self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
+        if self.max_rejects < 0:
+            raise UsageError(f"--max-rejects must be 0 or more, not {self.max_rejects}.")
         if self.token is not None and not 1 <= len(self.token.strip()) <= MAX_TOKEN_CHARACTERS:
             raise UsageError(
                 f"A token has 1 to {MAX_TOKEN_CHARACTERS} characters; choose another, or leave --token out."

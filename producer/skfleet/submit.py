@@ -153,4 +153,7 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
         created_at=now,
         rows=prepared.plan.rows,
         chunks=len(prepared.plan.chunks),
+        on_drift=request.on_drift,
+        max_rejects=request.max_rejects,
+        cascade_views=request.cascade_views,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ def write_one_of_each(tracker: Tracker) -> None:
     tracker.announce(new_presence("worker-of-version-1"), ttl_seconds=60)
 
 
-def canonical(item: dict[str, Any]) -> str:
-    """Give an item as text that is the same whatever the order of its attributes and set members."""
-    return json.dumps(
-        {name: sorted(value["NS"]) if "NS" in value else value for name, value in item.items()},
-        sort_keys=True,
-    )
+def by_key(items: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Give items by their keys, each with its sets in one order."""
+    return {
+        (item["pk"]["S"], item["sk"]["S"]): {
+            name: sorted(value["NS"]) if "NS" in value else value for name, value in item.items()
+        }
+        for item in items
+    }
 
 
 def test_items_that_version_1_wrote_are_read(cloud: Cloud) -> None:
@@ -61,11 +64,11 @@ def test_items_that_version_1_wrote_are_read(cloud: Cloud) -> None:
     assert tracker.climb(record.job, 1, 1, 3, failed=False) is not None
 
 
-def test_items_written_today_are_those_of_version_1(cloud: Cloud) -> None:
+def test_items_written_today_hold_all_that_a_reader_of_version_1_knows(cloud: Cloud) -> None:
     write_one_of_each(cloud.tracker)
-    written = cloud.tracker.client.scan(TableName=cloud.tracker.name)["Items"]
-    expected = json.loads(ITEMS.read_text())
-    assert sorted(map(canonical, written)) == sorted(map(canonical, expected))
+    written = by_key(cloud.tracker.client.scan(TableName=cloud.tracker.name)["Items"])
+    for key, expected in by_key(json.loads(ITEMS.read_text())).items():
+        assert expected.items() <= written[key].items()
 
 
 def test_every_item_carries_its_version(cloud: Cloud) -> None:

@@ -1,7 +1,8 @@
 """Stored shapes: what an earlier version wrote is read, and what is written today is what the fixtures say.
 
-``tests/contract/fixtures/vN`` holds what schema version N writes. A file there never changes; a new schema
-version gets a new folder, and both stay readable.
+``tests/contract/fixtures/vN`` holds what schema version N first wrote, ``vN.M`` what it writes since the
+M-th addition of optional fields. A file there never changes; what is written otherwise gets a file in a new
+folder, and all stay readable.
 """
 
 from __future__ import annotations
@@ -16,12 +17,23 @@ import pytest
 
 from skfleet.local.state import StackState, StartedProcess
 from skfleet.registry import Latest
+from skfleet_common.contracts.certificates import Certificate, ChunkDrift
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange, TableName
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, JobSpec, OutputColumn
+from skfleet_common.contracts.jobs import (
+    Commit,
+    CommitOutcome,
+    IfExists,
+    JobRecord,
+    JobSpec,
+    OnDrift,
+    OutputColumn,
+)
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
+from skfleet_common.contracts.runs import RunPlan
 from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
 from skfleet_common.contracts.states import JobState
-from skfleet_common.contracts.workers import WorkerPresence
+from skfleet_common.contracts.troubles import Trouble
+from skfleet_common.contracts.workers import Holding, WorkerPresence
 
 FIXTURES = Path(__file__).parent.parent / "contract" / "fixtures"
 
@@ -33,8 +45,8 @@ CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 23, 7, 44, tzinfo=UTC)
 CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
 
-#: One of every shape that version 1 writes, with every field given.
-V1: dict[str, StoredShape] = {
+#: One of every shape that is written today, with every field given.
+TODAY: dict[str, StoredShape] = {
     "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK),
     "publish_message": PublishMessage(job=JOB, run=2),
     "chunk_plan": ChunkPlan(
@@ -63,6 +75,9 @@ V1: dict[str, StoredShape] = {
         created_at=CREATED,
         rows=20_003,
         chunks=10,
+        on_drift=OnDrift.WARN,
+        max_rejects=5,
+        cascade_views=True,
     ),
     "commit_done": Commit(
         job=JOB,
@@ -77,6 +92,10 @@ V1: dict[str, StoredShape] = {
         output_key=f"local/jobs/{JOB}/out/0000007/0d5a4c3e8f5b4f0c9a9c2f6f6f1b1a11.parquet",
         output_sha256="a7" * 32,
         rejects_key=f"local/jobs/{JOB}/rejects/0000007/0d5a4c3e8f5b4f0c9a9c2f6f6f1b1a11.parquet",
+        rows_quarantined=1,
+        checksum="5f" * 16,
+        attempts=2,
+        trouble="The scoring process ran out of memory; scored in batches of 12,500 rows.",
         seconds_reading=0.25,
         seconds_scoring=1.5,
         seconds_writing=0.0625,
@@ -108,6 +127,37 @@ V1: dict[str, StoredShape] = {
         rows_scored=20_002,
         rows_rejected=1,
         finished_at=FINISHED,
+        collected_at=FINISHED,
+    ),
+    "run_plan": RunPlan(job=JOB, run=2, chunks=(3, 7)),
+    "certificate": Certificate(
+        job=JOB,
+        run=2,
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        output_table=SCORES,
+        chunks=10,
+        chunks_committed=10,
+        rows_planned=20_003,
+        rows_read=20_004,
+        rows_scored=20_001,
+        rows_rejected=3,
+        rows_quarantined=1,
+        rows_published=20_001,
+        ids_unique=True,
+        checksum="a7" * 16,
+        drift=(ChunkDrift(chunk=7, rows_planned=10_000, rows_read=10_001),),
+        certified_at=FINISHED,
+    ),
+    "trouble": Trouble(
+        job=JOB,
+        run=2,
+        chunk=7,
+        attempts=3,
+        worker="host-1-4711",
+        reason="The database restarted.",
+        at=CREATED,
     ),
     "worker_presence": WorkerPresence(
         worker="host-1-4711",
@@ -116,6 +166,7 @@ V1: dict[str, StoredShape] = {
         scorer_pids=(4712, 4713),
         versions={"scikit-learn": "1.9.0"},
         working_on=(f"{JOB} chunk 7",),
+        holdings=(Holding(job=JOB, run=2, chunk=7, attempts=2, rows_read=5_000, seconds=1.5),),
         seen_at=CREATED,
     ),
     "latest": Latest(digest=DIGEST, registered_at=CREATED),
@@ -132,48 +183,57 @@ V1: dict[str, StoredShape] = {
 
 READERS: dict[str, Callable[[str], Any]] = {
     name: decode if isinstance(shape, ChunkMessage | PublishMessage) else type(shape).from_json
-    for name, shape in V1.items()
+    for name, shape in TODAY.items()
 }
 
-STORED_CLASSES = {type(shape) for shape in V1.values()}
+STORED_CLASSES = {type(shape) for shape in TODAY.values()}
 
 
-@pytest.mark.parametrize("path", sorted(FIXTURES.glob("v*/*.json")), ids=lambda path: path.stem)
+def newest_fixture(name: str) -> Path:
+    """The file that says what is written today."""
+    return max(FIXTURES.glob(f"v*/{name}.json"), key=lambda path: float(path.parent.name[1:]))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(FIXTURES.glob("v*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_what_any_version_wrote_is_read(path: Path) -> None:
     shape = READERS[path.stem](path.read_text())
-    if path.parent.name == "v1":
-        assert shape == V1[path.stem]
+    if path == newest_fixture(path.stem):
+        assert shape == TODAY[path.stem]
+    else:
+        kept = shape.model_dump(include=shape.model_fields_set)
+        assert kept == TODAY[path.stem].model_dump(include=shape.model_fields_set)
 
 
-@pytest.mark.parametrize("name", V1)
+@pytest.mark.parametrize("name", TODAY)
 def test_what_is_written_today_is_what_the_fixture_says(name: str) -> None:
-    shape = V1[name]
+    shape = TODAY[name]
     written = encode(shape) if isinstance(shape, ChunkMessage | PublishMessage) else shape.to_json()
-    fixture = FIXTURES / f"v{shape.schema_version}" / f"{name}.json"
-    assert json.loads(written) == json.loads(fixture.read_text())
+    assert json.loads(written) == json.loads(newest_fixture(name).read_text())
 
 
 @pytest.mark.parametrize("cls", STORED_CLASSES, ids=lambda cls: cls.__name__)
 def test_a_fixture_gives_every_field_of_its_shape(cls: type[StoredShape]) -> None:
     given: set[str] = set()
-    for shape in V1.values():
+    for shape in TODAY.values():
         if isinstance(shape, cls):
             given |= shape.model_fields_set | {"schema_version", "kind"}
     assert given >= set(cls.model_fields)
 
 
-@pytest.mark.parametrize("name", V1)
+@pytest.mark.parametrize("name", TODAY)
 def test_a_shape_of_a_newer_version_is_refused_by_name(name: str) -> None:
-    cls = type(V1[name])
-    newer = json.dumps(json.loads(V1[name].to_json()) | {"schema_version": cls.WRITES + 1})
+    cls = type(TODAY[name])
+    newer = json.dumps(json.loads(TODAY[name].to_json()) | {"schema_version": cls.WRITES + 1})
     with pytest.raises(NewerShape, match=f"{cls.__name__} has schema version {cls.WRITES + 1}"):
         cls.from_json(newer)
 
 
-@pytest.mark.parametrize("name", V1)
+@pytest.mark.parametrize("name", TODAY)
 def test_a_field_that_a_later_minor_version_adds_is_ignored(name: str) -> None:
-    later = json.loads(V1[name].to_json()) | {"added_later": [1]}
-    assert type(V1[name]).from_json(json.dumps(later)) == V1[name]
+    later = json.loads(TODAY[name].to_json()) | {"added_later": [1]}
+    assert type(TODAY[name]).from_json(json.dumps(later)) == TODAY[name]
 
 
 @pytest.mark.parametrize("raw", ["", "[]", "{}", "not JSON", '{"schema_version": 1}'])
@@ -183,7 +243,7 @@ def test_what_is_no_such_shape_is_refused(raw: str) -> None:
 
 
 def test_the_error_names_the_field_and_not_its_value() -> None:
-    raw = json.loads(V1["chunk_plan"].to_json())
+    raw = json.loads(TODAY["chunk_plan"].to_json())
     raw["chunks"][0]["rows"] = "row value"
     with pytest.raises(UnreadableShape, match=r"chunks\.0\.rows") as error:
         ChunkPlan.from_json(json.dumps(raw))

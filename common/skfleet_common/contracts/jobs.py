@@ -27,6 +27,13 @@ class IfExists(StrEnum):
     REPLACE = "replace"
 
 
+class OnDrift(StrEnum):
+    """What becomes of a job whose table has other rows when it is read than when it was planned."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
 class OutputColumn(Shape):
     """One column of the output table.
 
@@ -62,6 +69,11 @@ class JobSpec(StoredShape):
     created_at: datetime
     rows: NonNegativeInt
     chunks: NonNegativeInt
+    on_drift: OnDrift = OnDrift.FAIL
+    #: Rows that may be quarantined; what a policy of the model rejects is not counted.
+    max_rejects: NonNegativeInt = 0
+    #: Whether views that depend on a replaced table are made anew on its successor.
+    cascade_views: bool = False
 
 
 class JobRecord(StoredShape):
@@ -89,6 +101,8 @@ class JobRecord(StoredShape):
     rows_scored: int | None = None
     rows_rejected: int | None = None
     finished_at: datetime | None = None
+    #: Set when clean-up began to remove what the job left behind: from then on it cannot be retried.
+    collected_at: datetime | None = None
 
 
 class CommitOutcome(StrEnum):
@@ -114,8 +128,16 @@ class Commit(StoredShape):
     output_key: str | None = None
     output_sha256: str | None = None
     rejects_key: str | None = None
+    #: Of ``rows_rejected``, those that no policy of the model asked to reject.
+    rows_quarantined: NonNegativeInt = 0
+    #: Checksum of the scored rows' values, whatever their order (see model/checksum.py).
+    checksum: str | None = None
+    #: How often SQS had delivered the message, this attempt included.
+    attempts: PositiveInt = 1
     #: One sentence, without row values, when the outcome is failed.
     reason: str | None = None
+    #: One sentence on what went wrong in the worker before the attempt succeeded, e.g. out of memory.
+    trouble: str | None = None
     seconds_reading: float = 0.0
     seconds_scoring: float = 0.0
     seconds_writing: float = 0.0

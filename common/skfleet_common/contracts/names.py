@@ -74,6 +74,18 @@ class FleetNames:
         """The key of a job's chunk plan."""
         return f"{self.fleet}/jobs/{job}/plan.json"
 
+    def run_plan(self, job: str, run: int) -> str:
+        """The key of the chunks of a job's run after the first."""
+        return f"{self.fleet}/jobs/{job}/runs/{run}.json"
+
+    def certificate(self, job: str) -> str:
+        """The key of what a published job is certified to have done."""
+        return f"{self.fleet}/jobs/{job}/certificate.json"
+
+    def jobs_prefix(self) -> str:
+        """Where everything of all jobs lies."""
+        return f"{self.fleet}/jobs/"
+
     def output(self, job: str, chunk: int, attempt: str) -> str:
         """The key of what one attempt wrote; no two attempts share one."""
         return f"{self.fleet}/jobs/{job}/out/{chunk:07d}/{attempt}.parquet"

@@ -22,13 +22,14 @@ class JobState(StrEnum):
 
 
 #: From a state, the states that a job may move to. Workers may outrun the producer, so
-#: SUBMITTING may be followed by PUBLISHING; FAILED is left only by a new run.
+#: SUBMITTING may be followed by PUBLISHING; FAILED is left only by a new run. A job is cancelled while
+#: PUBLISHING only after the warehouse's ledger has ruled out that its run publishes.
 LEGAL_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.SUBMITTING: frozenset(
         {JobState.RUNNING, JobState.PUBLISHING, JobState.FAILED, JobState.CANCELLED}
     ),
     JobState.RUNNING: frozenset({JobState.PUBLISHING, JobState.FAILED, JobState.CANCELLED}),
-    JobState.PUBLISHING: frozenset({JobState.SUCCEEDED, JobState.FAILED}),
+    JobState.PUBLISHING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset({JobState.RUNNING}),
     JobState.CANCELLED: frozenset(),

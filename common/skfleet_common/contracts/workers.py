@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from skfleet_common.contracts.shapes import StoredShape
+from skfleet_common.contracts.shapes import Shape, StoredShape
+
+
+class Holding(Shape):
+    """A delivery that a worker works on."""
+
+    job: str
+    run: PositiveInt
+    #: None while it publishes.
+    chunk: NonNegativeInt | None = None
+    #: How often SQS had delivered the message, this time included.
+    attempts: PositiveInt = 1
+    rows_read: NonNegativeInt = 0
+    #: Since this worker began with it, by its own clock.
+    seconds: float = 0.0
 
 
 class WorkerPresence(StoredShape):
@@ -20,5 +34,7 @@ class WorkerPresence(StoredShape):
     versions: dict[str, str] = Field(default_factory=dict)
     #: What the worker holds, in words for people: ``<job> chunk 7``.
     working_on: tuple[str, ...] = ()
+    #: The same for programs.
+    holdings: tuple[Holding, ...] = ()
     #: By the worker's own clock: for display, never for a decision.
     seen_at: datetime

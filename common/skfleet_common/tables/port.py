@@ -77,6 +77,18 @@ class Publication:
     columns: tuple[OutputColumn, ...]
     if_exists: IfExists
     rows: int
+    #: Output columns that together tell rows apart; no two rows may share their values.
+    id_columns: tuple[str, ...] = ()
+    #: Whether views that depend on a replaced table are made anew on its successor.
+    cascade_views: bool = False
+
+
+@dataclass(frozen=True)
+class Published:
+    """What stands in the ledger of a publication, and whether this very call wrote it."""
+
+    rows: int
+    is_new: bool
 
 
 class Catalogue(Protocol):

@@ -11,7 +11,7 @@ from skfleet.cli.fleet import open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
 from skfleet.request import PredictRequest
-from skfleet_common.contracts.jobs import IfExists
+from skfleet_common.contracts.jobs import IfExists, OnDrift
 
 if TYPE_CHECKING:
     from skfleet.preflight import Prepared
@@ -41,6 +41,15 @@ def predict(
     allow_all_null: Annotated[
         list[str] | None, typer.Option(help="Features that may be NULL in every row.")
     ] = None,
+    on_drift: Annotated[
+        OnDrift, typer.Option(help="What to do when rows come or go while the job runs.")
+    ] = OnDrift.FAIL,
+    max_rejects: Annotated[
+        int, typer.Option(help="Rows that may be set aside because they cannot be scored.")
+    ] = 0,
+    cascade_views: Annotated[
+        bool, typer.Option("--cascade-views", help="Make views on a replaced table anew on its successor.")
+    ] = False,
     token: Annotated[str | None, typer.Option(help="Requests with the same token are one job.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, and send nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -59,6 +68,9 @@ def predict(
         columns=tuple(columns or ()),
         chunk_rows=chunk_rows,
         allow_all_null=tuple(allow_all_null or ()),
+        on_drift=on_drift,
+        max_rejects=max_rejects,
+        cascade_views=cascade_views,
         token=token,
     )
     fleet = open_fleet()
