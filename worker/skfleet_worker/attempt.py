@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.jobs import CommitOutcome
+from skfleet_common.contracts.jobs import CommitOutcome, JobRecord
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_worker.backoff import RENEW_AT_RECEIVE, backoff_seconds
 from skfleet_worker.bench import Workbench
@@ -55,7 +55,19 @@ def _moot(message: ChunkMessage | PublishMessage, bench: Workbench) -> str | Non
         return f"the job is {record.state.value}"
     if record.run != message.run:
         return f"the job is at run {record.run}"
+    if isinstance(message, ChunkMessage) and not _is_planned(message, record):
+        return "the job has no such chunk"
     return None
+
+
+def _is_planned(message: ChunkMessage, record: JobRecord) -> bool:
+    """Whether the job's present run may have the chunk there; the plan itself is not read for it."""
+    return (
+        message.run_chunks == record.run_chunks
+        and message.chunk.number < record.chunks
+        # The first run has all chunks, in their order.
+        and (message.run > 1 or message.position == message.chunk.number)
+    )
 
 
 def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
