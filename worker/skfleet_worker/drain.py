@@ -38,7 +38,7 @@ class Drain:
         self._signals += 1
         self._end_within(0.0 if self.is_hurried else self._drain_seconds)
 
-    def on_notice(self, seconds: float | None) -> None:
+    def on_interruption(self, seconds: float | None) -> None:
         """Begin to drain, or make haste: the host goes in ``seconds``, if anybody knows."""
         self._end_within(self._drain_seconds if seconds is None else min(self._drain_seconds, seconds))
 

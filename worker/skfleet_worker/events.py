@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from skfleet_common.aws.queue import Delivery
 from skfleet_worker.lease import Lease
-from skfleet_worker.notices import Notice
+from skfleet_worker.interruptions import Interruption
 
 
 @dataclass(frozen=True)
@@ -26,4 +26,4 @@ class Lost:
 
 
 #: None only wakes the loop.
-Event = Arrived | Lost | Notice | None
+Event = Arrived | Lost | Interruption | None

@@ -23,6 +23,9 @@ class Intake:
         #: Deliveries that the receiver was asked for and has not brought yet.
         self._asked = 0
         self._is_open = True
+        #: Whether the receiver has said its last word. That its thread is gone is not enough to know: what
+        #: it brought last may not have been taken yet, and would stay hidden for a lease.
+        self.is_over = False
 
     @property
     def is_empty(self) -> bool:
@@ -32,6 +35,7 @@ class Intake:
     def take(self, event: Arrived) -> None:
         """Open what the receiver brought; a closed intake gives it back."""
         self._asked -= len(event.deliveries)
+        self.is_over = not event.deliveries
         for delivery in event.deliveries:
             if work := self._mail.open(delivery, received_at=event.received_at):
                 self._waiting.append(work)

@@ -20,7 +20,7 @@ from skfleet_worker.inbox import Inbox
 from skfleet_worker.intake import Intake
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.mail import Mail
-from skfleet_worker.notices import Notice, notice_watch
+from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.pace import Pace
 from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Ending, Finished, FromScorer, Progress, Ready, Unfit
@@ -78,7 +78,7 @@ class Supervisor:
         self._boot = Boot()
         self._pace = Pace()
         self._drain = Drain(drain_seconds=settings.drain_seconds, clock=clock)
-        self._notices = notice_watch(settings, tell=self._inbox.put)
+        self._interruptions = interruption_watch(settings, tell=self._inbox.put)
         self._is_draining = False
 
     def run(self) -> None:
@@ -93,8 +93,8 @@ class Supervisor:
                 self._crew.fill()
                 self._keeper.start()
                 self._receiver.start()
-                if self._notices:
-                    self._notices.start()
+                if self._interruptions:
+                    self._interruptions.start()
                 while not self._is_done():
                     self._turn()
             finally:
@@ -180,9 +180,9 @@ class Supervisor:
             self._intake.take(event)
         elif isinstance(event, Lost):
             self._on_lost(event.lease)
-        elif isinstance(event, Notice):
-            log.warning("worker.noticed", why=event.why, seconds=event.seconds)
-            self._drain.on_notice(event.seconds)
+        elif isinstance(event, Interruption):
+            log.warning("worker.interrupted", why=event.why, seconds=event.seconds)
+            self._drain.on_interruption(event.seconds)
 
     def _on_lost(self, lease: Lease) -> None:
         self._intake.forget(lease)
@@ -237,7 +237,7 @@ class Supervisor:
         if not self._drain.is_on or self._crew.busy() or not self._intake.is_empty:
             return False
         # The poll under way may get the very message that was just released, and must hand it back.
-        return self._drain.is_hurried or not self._receiver.is_running
+        return self._drain.is_hurried or self._intake.is_over
 
     def _close(self) -> None:
         for scorer in self._crew.busy():
@@ -245,6 +245,6 @@ class Supervisor:
         self._intake.close()
         self._crew.kill()
         self._keeper.stop()
-        if self._notices:
-            self._notices.stop()
+        if self._interruptions:
+            self._interruptions.stop()
         self._presence.retire()

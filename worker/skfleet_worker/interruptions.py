@@ -1,4 +1,4 @@
-"""Notices: a thread that asks the instance's metadata whether this host is about to go."""
+"""Interruptions: a thread that asks the instance metadata whether this host is about to go."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Notice:
+class Interruption:
     """This host is about to go, or likely to."""
 
     why: str
@@ -40,18 +40,22 @@ class Metadata(Protocol):
         """Whether the end is likely."""
 
 
-class NoticeWatch:
+class InterruptionWatch:
     """Tells of each kind of notice once. It delays neither the start nor the end of a worker."""
 
     def __init__(
-        self, metadata: Metadata, *, tell: Callable[[Notice], None], every_seconds: float = EVERY_SECONDS
+        self,
+        metadata: Metadata,
+        *,
+        tell: Callable[[Interruption], None],
+        every_seconds: float = EVERY_SECONDS,
     ) -> None:
         self._metadata = metadata
         self._tell = tell
         self._every_seconds = every_seconds
         self._has_recommended = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="interruptions", daemon=True)
 
     def start(self) -> None:
         """Begin to ask."""
@@ -61,6 +65,11 @@ class NoticeWatch:
         """Ask no more; does not wait for a call that is under way."""
         self._stopped.set()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether anything may still be told."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         failures, has_answered = 0, False
         while not self._stopped.is_set():
@@ -69,7 +78,7 @@ class NoticeWatch:
             except METADATA_FAULTS as exc:
                 failures += 1
                 if failures == TRIES:
-                    log.info("notices.unavailable", kind=type(exc).__name__, gives_up=not has_answered)
+                    log.info("interruptions.unavailable", kind=type(exc).__name__, gives_up=not has_answered)
                     if not has_answered:
                         return
             else:
@@ -82,18 +91,18 @@ class NoticeWatch:
         """Ask once; gives whether there is nothing more to ask for."""
         seconds = self._metadata.spot_seconds()
         if seconds is not None:
-            self._tell(Notice("the spot instance is taken away", seconds))
+            self._tell(Interruption("the spot instance is taken away", seconds))
             return True
         if not self._has_recommended and self._metadata.is_rebalance_recommended():
             self._has_recommended = True
-            self._tell(Notice("a rebalance is recommended"))
+            self._tell(Interruption("a rebalance is recommended"))
         return False
 
 
-def notice_watch(
-    settings: Settings, *, tell: Callable[[Notice], None], environ: Mapping[str, str] = os.environ
-) -> NoticeWatch | None:
+def interruption_watch(
+    settings: Settings, *, tell: Callable[[Interruption], None], environ: Mapping[str, str] = os.environ
+) -> InterruptionWatch | None:
     """Give the watch that the settings ask for; None where it is turned off, as for any AWS client."""
     if settings.metadata_url == "off" or environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return None
-    return NoticeWatch(InstanceMetadata(settings.metadata_url), tell=tell)
+    return InterruptionWatch(InstanceMetadata(settings.metadata_url), tell=tell)
