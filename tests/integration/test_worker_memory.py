@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 from tests.conftest import eventually
@@ -26,6 +28,17 @@ def roomy(fleet: Fleet) -> str:
 def kill_scorers(worker: Worker) -> None:
     for scorer in worker.scorers():
         scorer.kill()
+
+
+def test_the_kernel_takes_a_scorer_before_its_supervisor(standing_fleet: Fleet) -> None:
+    (worker,) = standing_fleet.workers
+
+    def adjustment(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    pids = [scorer.pid for scorer in worker.scorers()]
+    assert len(pids) == 2
+    assert min(map(adjustment, pids)) > adjustment(worker.process.pid)
 
 
 def test_a_killed_chunk_is_tried_again_here_in_smaller_batches(fleet: Fleet) -> None:

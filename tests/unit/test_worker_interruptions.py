@@ -12,8 +12,8 @@ from tests.conftest import eventually
 from tests.instance_metadata import REBALANCE, SPOT, Instance, played_instance
 
 from skfleet_common.settings import Settings
-from skfleet_worker.metadata import SPOT_NOTICE_SECONDS, InstanceMetadata
 from skfleet_worker.interruptions import TRIES, Interruption, InterruptionWatch, interruption_watch
+from skfleet_worker.metadata import SPOT_NOTICE_SECONDS, InstanceMetadata
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skfleet_common.aws.queue import Delivery
-from skfleet_worker.lease import Lease
 from skfleet_worker.interruptions import Interruption
+from skfleet_worker.lease import Lease
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from skfleet_worker.drain import Drain, on_signals
 from skfleet_worker.events import Arrived, Event, Lost
 from skfleet_worker.inbox import Inbox
 from skfleet_worker.intake import Intake
+from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.mail import Mail
-from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.pace import Pace
 from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Ending, Finished, FromScorer, Progress, Ready, Unfit

@@ -7,10 +7,10 @@ import structlog
 from skfleet_common.settings import Settings
 from skfleet_worker.backoff import backoff_seconds
 from skfleet_worker.batches import Batches
-from skfleet_worker.cgroup import OomKills
 from skfleet_worker.crew import Ended
 from skfleet_worker.intake import Intake
 from skfleet_worker.mail import Mail
+from skfleet_worker.oom import OomKills
 from skfleet_worker.work import Work
 
 RAN_OUT_OF_MEMORY = "ran out of memory"

@@ -10,6 +10,7 @@ from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.settings import Settings
 from skfleet_common.telemetry import configure_logs
 from skfleet_worker.deadline import Deadline
+from skfleet_worker.oom import go_first
 from skfleet_worker.parentage import die_with_supervisor
 from skfleet_worker.protocol import Assignment, Progress, Ready, Unfit
 
@@ -17,6 +18,7 @@ from skfleet_worker.protocol import Assignment, Progress, Ready, Unfit
 def serve(*, connection: Connection, deadline: Deadline, settings: Settings, worker: str, seat: int) -> None:
     """Do what comes down the pipe. The supervisor decides when to stop, by closing it or by SIGKILL."""
     die_with_supervisor()
+    go_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(settings.log_level)

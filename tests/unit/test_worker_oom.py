@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skfleet_worker.cgroup import OomKills
+from skfleet_worker.oom import OomKills
 
 V2 = "low 0\nhigh 0\nmax 12\noom 2\noom_kill {}\noom_group_kill 7\n"
 V1 = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
