@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.chaos import report
-from tests.chaos.place import new_place
 from tests.chaos.run import Outcome
 from tests.chaos.scenarios import FAULTS, Scenario, scenario
-from tests.chaos.suite import play_all
+from tests.chaos.suite import play_all, warm_place
 
 RUNS = 200
 #: The suite ends by then, with fewer runs on a slow machine.
@@ -27,7 +26,7 @@ def main() -> int:
     console = Console(stderr=True)
     scenarios = _scenarios(words)
     outcomes: list[Outcome] = []
-    with new_place() as place, _progress(console) as progress:
+    with warm_place() as place, _progress(console) as progress:
         bar = progress.add_task("starting", total=len(scenarios))
         playing = play_all(
             scenarios,

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from skfleet.local.processes import MARK
 from skfleet.local.stack import Stack
 from skfleet.local.state import load_state
 from skfleet_common.aws.session import Cloud, connect_cloud
-from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, read_manifest
+from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, read_manifest
 from skfleet_common.settings import Settings
 
 #: Short, so that what a lease or an allowance heals is healed within a run.
@@ -107,6 +108,11 @@ class Place:
     def restore_servers(self) -> None:
         """Start the emulator and the database if they do not run."""
         self.stack.up(workers=0, durable=False)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The model here; all bundles of the place hold the same."""
+        return open_bundle(self._files, digest=digest_of(self._files[MANIFEST_FILE]))
 
     def start_over(self) -> None:
         """End the workers and forget all messages: a trial that failed may still be going on."""

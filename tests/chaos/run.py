@@ -55,13 +55,14 @@ def repeat(scenario: Scenario) -> str:
 
 def play(scenario: Scenario, place: Place) -> Outcome:
     """Play a scenario on the place, and leave the place as it was."""
+    began = time.monotonic()
     place.settle()
     place.wire.clear()
-    began = time.monotonic()
     faults, rng = scenario.make()
     trial = Trial(place, faults, rng=rng, name=f"r{scenario.seed}_{scenario.number}_{int(began * 1000)}")
     problems = []
     hits: tuple[str, ...] = ()
+    trial.say(f"settled in {time.monotonic() - began:.2f} s")
     try:
         trial.play()
         hits = tuple(

@@ -78,7 +78,7 @@ class Scenario:
 
     def __str__(self) -> str:
         """Give number and faults."""
-        return f"run {self.number}: {' + '.join(self.faults)}"
+        return f"run {self.number}: {' + '.join(self.faults) or 'no fault'}"
 
 
 def scenario(seed: int, number: int) -> Scenario:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from tests.chaos.place import Place
+from tests.chaos.place import Place, new_place
 from tests.chaos.run import Outcome, play
 from tests.chaos.scenarios import Scenario
+
+
+@contextmanager
+def warm_place() -> Iterator[Place]:
+    """Make a place on which a job without any fault has gone well."""
+    with new_place() as place:
+        calm = play(Scenario(number=0, seed=0, faults=()), place)
+        assert calm.survived, calm.told()
+        yield place
 
 
 def play_all(

@@ -333,8 +333,8 @@ class Trial:
     def _publish(self) -> None:
         publishing = [fault for fault in self.faults if fault.moment is Moment.PUBLISHING]
         for fault in publishing:
-            self._under_way.append(fault)
             fault.arm(self)
+            self._under_way.append(fault)
         self.gate.open()
         for fault in publishing:
             self._under_way.remove(fault)

@@ -35,6 +35,7 @@ class Worker:
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0
+        self._was_ready = False
 
     @property
     def cache(self) -> Path:
@@ -49,6 +50,7 @@ class Worker:
     def start(self) -> None:
         """Start it; it says by itself when it is ready."""
         clockwork.set_clock(self.clock, 0.0)
+        self._was_ready = False
         self._started_at = self.log.stat().st_size if self.log.exists() else 0
         module = ["tests.chaos.clockwork"] if self.has_own_clock else ["skfleet_worker"]
         own = {
@@ -73,7 +75,8 @@ class Worker:
     def is_ready(self) -> bool:
         """Whether a scorer of this process has said so."""
         assert self.is_alive, f"{self.name} ended while it was starting; see {self.log}"
-        return bool(self.said("scorer.ready", since=self._started_at))
+        self._was_ready = self._was_ready or bool(self.said("scorer.ready", since=self._started_at))
+        return self._was_ready
 
     @property
     def is_alive(self) -> bool:

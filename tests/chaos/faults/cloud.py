@@ -27,11 +27,8 @@ APPLIED = {
     "s3": ("PutObject",),
     "dynamodb": ("PutItem", "UpdateItem"),
 }
-READ = {
-    "sqs": ("ReceiveMessage",),
-    "s3": ("GetObject",),
-    "dynamodb": ("GetItem", "Query", "BatchGetItem", "UpdateItem"),
-}
+#: Calls whose replies have a body; of SQS and DynamoDB, all do.
+ANSWERED = {"sqs": (), "s3": ("GetObject",), "dynamodb": ()}
 
 
 class CloudFault(Fault):
@@ -88,7 +85,7 @@ class Truncated(CloudFault):
 
     def strike(self, trial: Trial) -> None:
         self.number = trial.place.wire.add(
-            "cut", self.service, *READ[self.service], every=1 + self.work, times=self.times
+            "cut", self.service, *ANSWERED[self.service], every=1 + self.work, times=self.times
         )
 
     def has_hit(self, trial: Trial) -> bool:
