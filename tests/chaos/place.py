@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+import pandas as pd
 import psycopg2
 from tests.chaos.wire import Wire
 from tests.chaos.workers import Worker
@@ -24,7 +25,7 @@ from skfleet.local.processes import MARK
 from skfleet.local.stack import Stack
 from skfleet.local.state import load_state
 from skfleet_common.aws.session import Cloud, connect_cloud
-from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, read_manifest
+from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, open_bundle, read_manifest
 from skfleet_common.settings import Settings
 
 #: Short, so that what a lease or an allowance heals is healed within a run.
@@ -82,6 +83,7 @@ class Place:
         self.workers = [self._worker(name) for name in WORKERS]
         self.has_small_scratch = all(_mount_scratch(worker.cache / "scratch") for worker in self.workers)
         self._files = fit_files(null_policy="missing")
+        self._predicted: dict[int, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
         self._stamped = 0
         self.digest = self.new_bundle()
 
@@ -109,10 +111,13 @@ class Place:
         """Start the emulator and the database if they do not run."""
         self.stack.up(workers=0, durable=False)
 
-    @cached_property
-    def bundle(self) -> Bundle:
-        """The model here; all bundles of the place hold the same."""
-        return open_bundle(self._files, digest=digest_of(self._files[MANIFEST_FILE]))
+    def predict(self, frame: pd.DataFrame) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Give the model's predictions and probabilities; all bundles of the place hold the same model."""
+        key = int(pd.util.hash_pandas_object(frame).sum())
+        if key not in self._predicted:
+            bundle = open_bundle(self._files, digest=digest_of(self._files[MANIFEST_FILE]))
+            self._predicted[key] = bundle.predict(frame), bundle.predict_proba(frame)
+        return self._predicted[key]
 
     def start_over(self) -> None:
         """End the workers and forget all messages: a trial that failed may still be going on."""

@@ -44,11 +44,10 @@ def _output(trial: Trial) -> Iterator[str]:
     if [row[0] for row in rows] != list(expected["id"]):
         yield f"{len(rows)} rows are published, not exactly the {len(expected)} of the table"
         return
-    bundle = trial.place.bundle
-    features = expected[["miles", "carrier"]]
-    if not np.array_equal(np.array([row[2:] for row in rows]), bundle.predict_proba(features)):
+    predictions, probabilities = trial.place.predict(expected[["miles", "carrier"]])
+    if not np.array_equal(np.array([row[2:] for row in rows]), probabilities):
         yield "the published probabilities are not those of the model"
-    if [row[1] for row in rows] != list(bundle.predict(features)):
+    if [row[1] for row in rows] != list(predictions):
         yield "the published predictions are not those of the model"
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.chaos import clockwork
 from tests.chaos.fault import Fault
 from tests.chaos.trial import Trial
+
+#: Long enough for a heartbeat or two by the wrong time.
+STAY_SECONDS = 1.5
 
 
 class ClockJumps(Fault):
@@ -14,8 +19,12 @@ class ClockJumps(Fault):
 
     def strike(self, trial: Trial) -> None:
         self.workers = [worker for worker in trial.place.workers if worker.has_own_clock]
+        self.since = time.monotonic()
         for worker in self.workers:
             clockwork.set_clock(worker.clock, 3_600.0 * self.hours)
+
+    def is_over(self, trial: Trial) -> bool:
+        return time.monotonic() - self.since > STAY_SECONDS
 
     def mend(self, trial: Trial) -> None:
         for worker in self.workers:
