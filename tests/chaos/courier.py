@@ -1,8 +1,8 @@
-"""The courier: a proxy in front of microburst that plays what queues and networks do, by rules over HTTP.
+"""The courier: a proxy before microburst that plays what queues and networks do, by rules over HTTP.
 
 microburst speaks of errors; what is missing there is about deliveries and replies: a message twice or out of
-order, a poll that brings nothing, a receipt that deletes though it is stale, a reply that is lost although the
-call was applied (also where the reply has no body), and a call that waits until somebody lets it go on.
+order, a poll that brings nothing, a receipt that deletes though it is stale, a reply that is lost although
+the call was applied (also where the reply has no body), and a call that waits until it is let go on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOBODY_BEHIND = b"microburst: upstream"
 
 @dataclass
 class Rule:
-    """What to do to which calls. It takes ``times`` calls in all, after letting ``skip`` pass, ``every`` n-th."""
+    """What to do to which calls: ``times`` in all, every ``every``-th after the first ``skip``."""
 
     id: int
     kind: str
@@ -153,7 +153,7 @@ class Courier:
         return web.json_response({})
 
     async def _let(self, request: web.Request) -> web.Response:
-        """Decide what becomes of the calls that a rule holds: ``on``, ``drop``, or ``lose`` (applied, no reply)."""
+        """Decide about the calls that a rule holds: ``on``, ``drop``, or ``lose`` (applied, no reply)."""
         number = int(request.match_info["id"])
         for rule in self._rules:
             if rule.id == number:
@@ -227,7 +227,9 @@ class Courier:
             }
             headers = call.headers | {"X-Amz-Target": "AmazonSQS.ChangeMessageVisibility"}
             await self._forward(
-                Call("sqs", "ChangeMessageVisibility", "POST", call.path, headers, json.dumps(change).encode())
+                Call(
+                    "sqs", "ChangeMessageVisibility", "POST", call.path, headers, json.dumps(change).encode()
+                )
             )
 
 
@@ -281,9 +283,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
     words = parser.parse_args()
-    web.run_app(
-        Courier(words.upstream).app(), host="127.0.0.1", port=words.port, print=None, access_log=None
-    )
+    web.run_app(Courier(words.upstream).app(), host="127.0.0.1", port=words.port, print=None, access_log=None)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ class Place:
             queue.client.purge_queue(QueueUrl=queue.url)
 
     def new_bundle(self) -> str:
-        """Register a bundle that no worker has ever opened, and give its digest: the same model, made later."""
+        """Register a bundle that no worker has opened: the same model, made later; gives its digest."""
         files = self.bundle_files()
         self._stamped += 1
         digest = digest_of(files[MANIFEST_FILE])
@@ -176,7 +176,9 @@ class Place:
             "scorers": 1,
             "batch_rows": 100,
         }
-        environment = self.environment | {f"SKFLEET_{name.upper()}": str(value) for name, value in given.items()}
+        environment = self.environment | {
+            f"SKFLEET_{name.upper()}": str(value) for name, value in given.items()
+        }
         return Worker(name, folder=self.folder, environment=environment, mark=f"{self.token}:{name}")
 
 
@@ -212,7 +214,9 @@ def _mount_scratch(folder: Path) -> bool:
         return False
     options = f"size={SCRATCH_BYTES},mode=0700"
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "skfleet-chaos", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", options, "skfleet-chaos", str(folder)],
+        capture_output=True,
+        check=False,
     )
     return done.returncode == 0
 
@@ -220,5 +224,3 @@ def _mount_scratch(folder: Path) -> bool:
 def _unmount(folder: Path) -> None:
     if os.path.ismount(folder):
         subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=False)
-
-

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import traceback
 from dataclasses import dataclass, field
 
 from tests.chaos import verdict
 from tests.chaos.place import Place
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenarios import Scenario, drawn
 from tests.chaos.trial import Trial, WentWrong
 
 #: Log entries of each worker that a failure shows.
@@ -50,7 +52,11 @@ class Outcome:
 
 def repeat(scenario: Scenario) -> str:
     """Give the one command that repeats a run."""
-    return f"python -m tests.chaos --seed {scenario.seed} --run {scenario.number}"
+    python = os.path.relpath(sys.executable)
+    command = f"{python} -m tests.chaos --seed {scenario.seed} --run {scenario.number}"
+    if scenario == drawn(scenario.seed, scenario.number):
+        return command
+    return " ".join([command, *(f'--fault "{name}"' for name in scenario.faults)])
 
 
 def play(scenario: Scenario, place: Place) -> Outcome:
@@ -112,5 +118,7 @@ def _tails(trial: Trial) -> list[str]:
 
 
 def _short(entry: dict[str, object]) -> str:
-    left = {name: value for name, value in entry.items() if name not in {"event", "timestamp", "level", "frames"}}
+    left = {
+        name: value for name, value in entry.items() if name not in {"event", "timestamp", "level", "frames"}
+    }
     return f"{str(entry.get('timestamp', ''))[11:23]} {entry['event']} {left}"

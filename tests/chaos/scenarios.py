@@ -81,7 +81,7 @@ class Scenario:
         return f"run {self.number}: {' + '.join(self.faults) or 'no fault'}"
 
 
-def scenario(seed: int, number: int) -> Scenario:
+def drawn(seed: int, number: int) -> Scenario:
     """Give one run of a seed: the first ones go through the faults, the others mix them."""
     names = list(FAULTS)
     if number < len(names):

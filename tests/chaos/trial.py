@@ -162,7 +162,8 @@ class Trial:
     def an_unread_chunk(self) -> int:
         """Give the last chunk that nobody reads or has read."""
         being_read = self.place.sql(
-            f"SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = {gate.CLASS} AND NOT granted"
+            "SELECT objid FROM pg_locks"
+            f" WHERE locktype = 'advisory' AND classid = {gate.CLASS} AND NOT granted"
         )
         return max(set(self.gate.held) - {chunk for (chunk,) in being_read})
 
@@ -299,7 +300,7 @@ class Trial:
         return self.send(request)
 
     def _points(self) -> list[tuple[int, Fault]]:
-        """Give the faults while scoring with the chunk at which the gate stops; those that end the job last."""
+        """Give the faults while scoring, each with the chunk at which the gate stops; job-enders last."""
         scoring = [fault for fault in self.faults if fault.moment is Moment.SCORING]
         ordered = sorted(scoring, key=lambda fault: (fault.reason is not None, fault.when))
         points: list[tuple[int, Fault]] = []

@@ -65,14 +65,17 @@ def _commits(trial: Trial) -> Iterator[str]:
             yield f"the commit of chunk {chunk} was changed"
         if commit.output_key is None:
             yield f"chunk {chunk} is committed without an output"
-        elif hashlib.sha256(trial.place.cloud.store.get(commit.output_key)).hexdigest() != commit.output_sha256:
+        elif (
+            hashlib.sha256(trial.place.cloud.store.get(commit.output_key)).hexdigest() != commit.output_sha256
+        ):
             yield f"the object of chunk {chunk} is not what was committed"
 
 
 def _ledger(trial: Trial) -> Iterator[str]:
     """Exactly one publication, and nothing left of any other attempt at it."""
     ledger = trial.place.sql(
-        'SELECT count(*) FILTER (WHERE NOT abandoned) FROM skfleet_publications WHERE "table" = %s', trial.output
+        'SELECT count(*) FILTER (WHERE NOT abandoned) FROM skfleet_publications WHERE "table" = %s',
+        trial.output,
     )
     if ledger != [(1,)]:
         yield f"{ledger[0][0]} publications stand in the ledger for the output table"

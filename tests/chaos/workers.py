@@ -101,7 +101,10 @@ class Worker:
         """All its processes that live."""
         if not self.is_alive:
             return []
-        return [self.supervisor, *(child for child in self.supervisor.children(recursive=True) if lives(child))]
+        return [
+            self.supervisor,
+            *(child for child in self.supervisor.children(recursive=True) if lives(child)),
+        ]
 
     def kill(self) -> None:
         """End the supervisor by SIGKILL; its scorers must notice by themselves."""

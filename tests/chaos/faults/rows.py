@@ -15,7 +15,8 @@ class RowsInserted(Fault):
         # Ids are even, so there is room between them.
         first = trial.first_ids()[trial.an_unread_chunk()]
         trial.place.sql(
-            f"INSERT INTO {trial.table} SELECT {first} + 1 + 2 * n, 200, 'UA', true FROM generate_series(0, 2) AS n"
+            f"INSERT INTO {trial.table} SELECT {first} + 1 + 2 * n, 200, 'UA', true"
+            " FROM generate_series(0, 2) AS n"
         )
 
     def mend(self, trial: Trial) -> None:

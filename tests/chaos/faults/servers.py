@@ -89,7 +89,9 @@ class StatementTimedOut(Fault):
         trial.a_reader()
         trial.wait_for(
             lambda: [
-                entry for entry in trial.said("attempt.failed") if "cancelled or took too long" in str(entry["reason"])
+                entry
+                for entry in trial.said("attempt.failed")
+                if "cancelled or took too long" in str(entry["reason"])
             ],
             "a statement times out",
         )
