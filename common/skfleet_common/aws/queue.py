@@ -23,7 +23,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 #: SQS knows the receipt no more, or has seen the message deleted or returned, or the 12 hours are over.
 _STALE_CODES = frozenset(
     {
-        "AWS.SimpleQueueService.MessageNotInflight",
         "InvalidParameterValue",
         "InvalidParameterValueException",
         "MessageNotInflight",
