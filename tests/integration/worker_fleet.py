@@ -194,8 +194,13 @@ class Fleet:
         for name, raw in (files or self.files).items():
             self.cloud.store.put(self.cloud.names.bundle_file(MODEL, self.digest, name), raw)
 
-    def submit(self, *, rows: int = 4_000, chunk_rows: int = 1_000, table: str = "flights") -> str:
-        """Submit the first ``rows`` rows in chunks of ``chunk_rows`` by hand, and give the job's id."""
+    def submit(
+        self, *, rows: int = 4_000, chunk_rows: int = 1_000, table: str = "flights", **asked: Any
+    ) -> str:
+        """Submit the first ``rows`` rows in chunks of ``chunk_rows`` by hand, and give the job's id.
+
+        ``asked`` are other fields of the job's spec.
+        """
         job = f"job-{uuid.uuid4().hex[:12]}"
         chunks = tuple(
             Chunk(
@@ -224,7 +229,7 @@ class Fleet:
             created_at=datetime.now(UTC),
             rows=plan.rows,
             chunks=len(chunks),
-        )
+        ).model_copy(update=asked)
         self.cloud.store.put(self.cloud.names.plan(job), plan.to_json())
         self.cloud.store.put(self.cloud.names.spec(job), spec.to_json())
         self.cloud.tracker.create_job(
