@@ -34,6 +34,7 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
 from skfleet_common.model.fit import fit_model
 from skfleet_common.settings import Settings
+from skfleet_worker.bench import Workbench
 
 MODEL = "late"
 COLUMNS = (
@@ -366,3 +367,14 @@ def standing_fleet(
         fleet.start_worker(scorers=2).wait_for("scorer.ready", count=2)
         yield fleet
         assert fleet.workers[0].stop() == 0
+
+
+@pytest.fixture
+def bench(fleet: Fleet) -> Iterator[Workbench]:
+    """A scorer's workbench in this process."""
+    settings = fleet.settings.model_copy(
+        update={"warehouse_url": fleet.server.url, "cache_dir": fleet.folder / "cache"}
+    )
+    bench = Workbench.set_up(settings, worker=f"test-{os.getpid()}", seat=0, report=lambda _rows: None)
+    with closing(bench.cloud):
+        yield bench
