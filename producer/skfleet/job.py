@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from skfleet.progress import Silent, Steps
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.aws.tracker import Progress
+from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan
 from skfleet_common.contracts.errors import JobFailed, WaitTimedOut
 from skfleet_common.contracts.jobs import CommitOutcome, JobRecord
@@ -64,6 +66,8 @@ class JobStatus(BaseModel):
     eta_seconds: float | None
     reason: str | None
     failures: tuple[ChunkFailure, ...] = ()
+    #: What the job is known to have done; None before it SUCCEEDED.
+    certificate: Certificate | None = None
 
 
 class Job:
@@ -119,7 +123,12 @@ class Job:
             eta_seconds=_eta(record, rows_done=rows_done, seconds=seconds),
             reason=record.reason,
             failures=self._failures(progress.failed),
+            certificate=self._certificate(record),
         )
+
+    def certificate(self) -> Certificate | None:
+        """Give what the job is known to have done; None before it SUCCEEDED."""
+        return self._certificate(self._cloud.tracker.job(self.id))
 
     def wait(
         self,
@@ -160,6 +169,14 @@ class Job:
         if self._plan is None:
             self._plan = ChunkPlan.from_json(self._cloud.store.get(self._cloud.names.plan(self.id)))
         return self._plan.chunks
+
+    def _certificate(self, record: JobRecord) -> Certificate | None:
+        if record.state is not JobState.SUCCEEDED:
+            return None
+        try:
+            return Certificate.from_json(self._cloud.store.get(self._cloud.names.certificate(record.job)))
+        except NoSuchObject:
+            return None  # clean-up took it
 
     def _failures(self, failed: frozenset[int]) -> tuple[ChunkFailure, ...]:
         commits = self._cloud.tracker.commits(self.id, sorted(failed)[:FAILURES_SHOWN])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import multiprocessing
 import resource
 import uuid
@@ -146,18 +147,39 @@ def test_no_rows_give_no_batch(numbers: Place) -> None:
     [
         ("timestamp", "infinity"), ("timestamp", "-infinity"), ("timestamptz", "infinity"),
         ("timestamptz", "-infinity"), ("date", "infinity"), ("date", "-infinity"),
-        ("timestamp", "294276-12-31"),
+        ("timestamp", "294276-12-31"), ("timestamp", "32768-01-01"), ("timestamptz", "32768-01-01"),
+        ("date", "32768-01-01"), ("date", "5874897-12-31"),
     ],
 )  # fmt: skip
-def test_a_moment_that_arrow_cannot_hold_is_refused_by_its_column(
+def test_a_moment_that_arrow_cannot_hold_makes_its_row_unreadable(
     place: Place, spelled: str, value: str
 ) -> None:
     place.sql(
-        f"CREATE TABLE t (fine {spelled}, odd {spelled}); INSERT INTO t VALUES ('4000-01-01 BC', '{value}')"
+        f"CREATE TABLE t (fine {spelled}, odd {spelled}); INSERT INTO t VALUES "
+        f"('4000-01-01 BC', '1999-12-31'), ('32767-12-31', '{value}'), (NULL, NULL)"
     )
-    assert len(read(place, features=["fine"], verbatim=["odd"])) == 1
-    with pytest.raises(Refused, match="in odd; make it NULL"):
-        read(place, features=["fine", "odd"])
+    (batch,) = read(place, features=["fine", "odd"], verbatim=["odd"])
+    assert batch.unreadable == {1: "odd is infinite, or after the year 32767"}
+    assert batch.features.column("fine").null_count == 1
+    assert batch.features.column("odd").is_null().to_pylist() == [False, True, True]
+    assert batch.verbatim.column("odd")[1].as_py().startswith(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "double"),
+    [
+        ("1e400", math.inf), ("-1e400", -math.inf), ("1e-400", 0.0), ("-1e-400", 0.0), ("Infinity", math.inf),
+        ("1.7976931348623157e308", 1.7976931348623157e308), ("4.94e-324", 5e-324), ("-0.1", -0.1),
+        ("0", 0.0), ("12345678901234567890.5", 12345678901234567890.5),
+    ],
+)  # fmt: skip
+def test_a_numeric_beyond_doubles_reads_as_what_it_rounds_to(place: Place, value: str, double: float) -> None:
+    place.sql(f"CREATE TABLE t (x numeric); INSERT INTO t VALUES ('{value}'), (NULL), ('NaN')")
+    (batch,) = read(place, features=["x"])
+    first, second, third = batch.features.column("x").to_pylist()
+    assert (first, second) == (double, None)
+    assert math.isnan(third)
+    assert not batch.unreadable
 
 
 def test_a_column_that_is_gone_has_changed(numbers: Place) -> None:

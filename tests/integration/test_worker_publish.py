@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -21,17 +20,6 @@ from skfleet_worker.attempt import carry_out
 from skfleet_worker.bench import Workbench
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing
-
-
-@pytest.fixture
-def bench(fleet: Fleet) -> Iterator[Workbench]:
-    """A scorer's workbench in this process."""
-    settings = fleet.settings.model_copy(
-        update={"warehouse_url": fleet.server.url, "cache_dir": fleet.folder / "cache"}
-    )
-    bench = Workbench.set_up(settings, worker=f"test-{os.getpid()}", seat=0, report=lambda _rows: None)
-    with closing(bench.cloud):
-        yield bench
 
 
 def publish(job: str, bench: Workbench, *, failures: int = 0, give_up: str | None = None) -> Finished:

@@ -119,9 +119,9 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
 
 def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
     if isinstance(message, PublishMessage):
-        give_up_publishing(message, bench, reason=failure.reason)
+        give_up_publishing(message, bench, reason=failure.reason, naming=failure.naming)
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.
-        fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
+        fail_job(bench.cloud, message.job, message.run, reason=failure.reason, naming=failure.naming)
     close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))

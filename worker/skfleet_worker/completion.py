@@ -51,9 +51,13 @@ def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
         log.info("job.complete")
 
 
-def fail_job(cloud: Cloud, job: str, run: int, *, reason: str) -> None:
-    """Move the job to FAILED with its reason, unless it has ended already."""
-    if cloud.tracker.move(job, JobState.FAILED, run=run, reason=reason, finished_at=datetime.now(UTC)):
+def fail_job(cloud: Cloud, job: str, run: int, *, reason: str, naming: str = "") -> None:
+    """Move the job to FAILED with its reason, unless it has ended already.
+
+    ``naming``, which names rows, goes into the record and not into the log.
+    """
+    recorded = f"{reason} {naming}".rstrip()
+    if cloud.tracker.move(job, JobState.FAILED, run=run, reason=recorded, finished_at=datetime.now(UTC)):
         log.error("job.failed", reason=reason)
 
 

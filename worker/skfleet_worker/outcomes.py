@@ -26,6 +26,15 @@ class ChunkRefused(SkfleetError):
     """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
 
 
+class TooManyQuarantined(JobFailed):
+    """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
+
+    def __init__(self, sentence: str, *, naming: str) -> None:
+        super().__init__(sentence)
+        #: A sentence that names rows by their ids.
+        self.naming = naming
+
+
 @dataclass(frozen=True)
 class Failure:
     """What an error came to."""
@@ -33,6 +42,8 @@ class Failure:
     blame: Blame
     #: One sentence for people, without row values.
     reason: str
+    #: A sentence that names rows: for the job's record alone, and never logged.
+    naming: str = ""
 
 
 #: Errors that every chunk of the job would meet.
@@ -50,7 +61,8 @@ def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool
         return Failure(Blame.ATTEMPT, reason)
     if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
         if isinstance(error, _FOR_THE_WHOLE_JOB):
-            return Failure(Blame.JOB, reason)
+            naming = error.naming if isinstance(error, TooManyQuarantined) else ""
+            return Failure(Blame.JOB, reason, naming)
         if isinstance(error, ChunkRefused):
             return Failure(Blame.CHUNK, reason)
     if attempt < max_attempts:

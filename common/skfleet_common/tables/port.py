@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -65,6 +65,8 @@ class SourceBatch:
 
     features: pa.RecordBatch
     verbatim: pa.RecordBatch
+    #: Rows that hold what cannot be read, by position, and why; their features are NULL, and mean nothing.
+    unreadable: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

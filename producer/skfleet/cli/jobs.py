@@ -12,6 +12,7 @@ from skfleet.cli.fleet import open_cloud
 from skfleet.cli.output import count, duration, emit_facts, emit_json, emit_table, stderr, when
 from skfleet.job import Job, JobStatus, find_job, newest_jobs
 from skfleet.progress import Terminal
+from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import JobRecord
 
@@ -109,6 +110,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "took" if status.finished_at else "running for": duration(status.seconds),
         "left": duration(status.eta_seconds),
         "reason": status.reason,
+        "certificate": None if status.certificate is None else certified(status.certificate),
     }
     emit_facts(facts)
     if status.failures:
@@ -116,3 +118,22 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
             ["chunk", "worker", "reason"],
             ((failure.chunk, failure.worker, failure.reason) for failure in status.failures),
         )
+
+
+def certified(certificate: Certificate) -> str:
+    """Say in one line what a certificate says."""
+    parts = [
+        f"{count(certificate.rows_read)} read = {count(certificate.rows_scored)} scored "
+        f"+ {count(certificate.rows_rejected)} rejected",
+        f"{count(certificate.rows_published)} published",
+        "ids unique" if certificate.ids_unique else "ids not unique",
+        f"checksum {certificate.checksum}",
+    ]
+    if certificate.rows_quarantined:
+        parts.insert(1, f"{count(certificate.rows_quarantined)} of them quarantined")
+    if certificate.drift:
+        parts.append(
+            f"{count(certificate.rows_drifted)} rows drifted in {count(len(certificate.drift))} chunks"
+        )
+    verdict = "adds up" if certificate.adds_up else "does not add up"
+    return f"{verdict}: {', '.join(parts)}"
