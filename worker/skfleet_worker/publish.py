@@ -43,7 +43,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         return
     scored = sum(commit.rows_scored for commit in commits)
     log.info("publish.started", rows=scored, chunks=len(commits))
-    is_new = bench.warehouse.publisher.publish(
+    published = bench.warehouse.publisher.publish(
         Publication(
             job=message.job,
             run=message.run,
@@ -51,10 +51,12 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
             columns=spec.output_columns,
             if_exists=spec.if_exists,
             rows=scored,
+            id_columns=spec.id_columns,
+            cascade_views=spec.cascade_views,
         ),
         _parts(commits, bench),
     )
-    _succeed(message, commits, bench, is_new=is_new)
+    _succeed(message, commits, bench, is_new=published.is_new)
 
 
 def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str) -> None:
