@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 from tests.contract.warehouse_place import Place
@@ -22,6 +22,16 @@ COLUMNS = (
 )
 
 LEDGER = "skfleet_publications"
+
+#: A publication without its table, which replaces one by ten rows.
+REPLACEMENT: dict[str, Any] = {
+    "job": "job-1",
+    "run": 1,
+    "columns": COLUMNS,
+    "if_exists": IfExists.REPLACE,
+    "rows": 10,
+    "id_columns": ("id",),
+}
 
 
 def publication(

@@ -118,6 +118,39 @@ def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None
     assert place.sql("SELECT prediction FROM scores") == [("old",)]
 
 
+@pytest.mark.parametrize("if_exists", list(IfExists))
+@pytest.mark.parametrize(
+    ("id_columns", "said"),
+    [
+        (("id",), r"has 3 ids \(id\) that stand on more than one row, one of them on 3"),
+        (
+            ("id", "prediction"),
+            r"has 1 ids \(id, prediction\) that stand on more than one row, one of them on 2",
+        ),
+    ],
+)
+def test_an_output_in_which_ids_repeat_is_not_published(
+    place: Place, if_exists: IfExists, id_columns: tuple[str, ...], said: str
+) -> None:
+    if if_exists is not IfExists.FAIL:
+        old_table(place)
+    parts = [part(0, 10), part(3, 5, "x"), part(7, 8, "y"), part(7, 8, "y")]
+    asked = publication(place, rows=14, if_exists=if_exists, id_columns=id_columns)
+    with pytest.raises(JobFailed, match=said):
+        place.warehouse.publisher.publish(asked, parts)
+    assert [name for name in place.tables() if name != LEDGER] == ["scores"] * (
+        if_exists is not IfExists.FAIL
+    )
+    assert place.sql(f"SELECT * FROM {LEDGER}") == []
+
+
+def test_ids_that_repeat_only_what_was_there_before_are_appended(place: Place) -> None:
+    old_table(place)
+    asked = publication(place, rows=3, if_exists=IfExists.APPEND, id_columns=("id", "prediction"))
+    assert place.warehouse.publisher.publish(asked, [part(1, 3), part(0, 1, "old")]).is_new
+    assert place.sql("SELECT count(*) FROM scores WHERE prediction = 'old'") == [(2,)]
+
+
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8
 ) | st.sampled_from(

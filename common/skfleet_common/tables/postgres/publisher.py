@@ -42,10 +42,12 @@ from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.staging import make_staging, refuse_repeated_ids, staging_for
 from skfleet_common.tables.postgres.successor import Altered, rename, succeed, wait_for_locks
 
-#: How often the swap asks for its locks before all is left to a later attempt, which must load again. Each
-#: waits twice as long as the one before, the last LOCK_SECONDS: new readers queue up behind it meanwhile.
-SWAP_TRIES = 5
-#: Pause between two tries: readers that queued up behind the swap go first.
+#: How often the swap asks for its locks before all is left to a later attempt, which must load again.
+SWAP_TRIES = 12
+#: New readers queue up behind a swap that waits for old ones. So the first tries hardly wait; each waits
+#: twice as long as the one before, the last LOCK_SECONDS: all of them together twice that.
+FIRST_WAIT_SECONDS = 0.05
+#: The longest pause between two tries: readers that queued up behind the swap go first.
 SWAP_PAUSE_SECONDS = 1.0
 #: A publisher that was stopped between two statements (frozen, not dead) loses its locks after this time.
 IDLE_SECONDS = 60
@@ -161,10 +163,11 @@ def _settle(
     """Make what is loaded the output, and write it down, unless the job has published meanwhile."""
     cursor.execute("SAVEPOINT undressed")
     if old is not None:
-        dress(cursor, staging, old, publication.columns)
+        old = _dress(cursor, staging, publication, old)
     for attempt in range(1, SWAP_TRIES + 1):
         cursor.execute("SAVEPOINT swap")
-        wait_for_locks(cursor, connect.LOCK_SECONDS / 2 ** (SWAP_TRIES - attempt))
+        seconds = max(FIRST_WAIT_SECONDS, connect.LOCK_SECONDS / 2 ** (SWAP_TRIES - attempt))
+        wait_for_locks(cursor, seconds)
         try:
             return _try_settle(cursor, staging, publication, old)
         except (errors.LockNotAvailable, errors.DeadlockDetected):
@@ -172,25 +175,25 @@ def _settle(
                 raise
             # Gives back the locks that this try did get.
             cursor.execute("ROLLBACK TO SAVEPOINT swap")
-            time.sleep(SWAP_PAUSE_SECONDS)
+            time.sleep(min(seconds, SWAP_PAUSE_SECONDS))
         except Altered:
             if attempt == SWAP_TRIES:
                 raise
             cursor.execute("ROLLBACK TO SAVEPOINT undressed")
-            old = _dress_again(cursor, staging, publication, old)
+            old = _dress(cursor, staging, publication, old)
     raise AssertionError  # the last try returns or raises
 
 
-def _dress_again(
-    cursor: Cursor, staging: TableName, publication: Publication, before: Belongings | None
+def _dress(
+    cursor: Cursor, staging: TableName, publication: Publication, loaded_for: Belongings | None
 ) -> Belongings:
-    """Dress staging like what the old table has become.
+    """Dress staging like what the old table has become since it was loaded.
 
     Raises:
         Altered: it must be built and loaded in another way.
     """
     old = belongings_of(cursor, publication.table)
-    if old is None or before is None or old.build != before.build:
+    if old is None or loaded_for is None or old.build != loaded_for.build:
         raise Altered(f"{publication.table} was altered while its successor was loaded; try again.")
     dress(cursor, staging, old, publication.columns)
     return old
