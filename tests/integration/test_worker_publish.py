@@ -64,7 +64,7 @@ def test_a_lock_never_fails_a_job_however_long_it_is_held(
 def test_a_job_that_has_published_succeeds_though_its_worker_gave_up(fleet: Fleet, bench: Workbench) -> None:
     """The reply to COMMIT was lost, and the workers after that died."""
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), [])
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), []).is_new
     assert publish(job, bench, failures=4, give_up="its scoring process was killed").ending is Ending.ACK
     record = fleet.cloud.tracker.job(job)
     assert (record.state, record.rows_scored, record.reason) == (JobState.SUCCEEDED, 0, None)
@@ -98,7 +98,7 @@ def test_a_worker_that_published_a_failed_job_says_where_the_job_stands(
     fleet: Fleet, bench: Workbench
 ) -> None:
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), [])
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), []).is_new
     fleet.cloud.tracker.move(job, JobState.FAILED, run=1, reason="Somebody said so.")
     with capture_logs() as logs:
         give_up_publishing(PublishMessage(job=job, run=1), bench, reason="It broke.")

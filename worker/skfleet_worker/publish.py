@@ -96,12 +96,7 @@ def _publish(
         id_columns=id_columns_of(spec),
         cascade_views=spec.cascade_views,
     )
-    return _as_published(bench.warehouse.publisher.publish(publication, parts), publication)
-
-
-def _as_published(answer: Published | bool, publication: Publication) -> Published:
-    """Give what stands in the ledger, of publishers too that only say whether they wrote it."""
-    return answer if isinstance(answer, Published) else Published(publication.rows, is_new=answer)
+    return bench.warehouse.publisher.publish(publication, parts)
 
 
 def _succeed(

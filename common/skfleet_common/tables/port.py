@@ -105,8 +105,18 @@ class Catalogue(Protocol):
     def check_where(self, table: SourceTable, text: str) -> str:
         """Give ``text`` re-rendered, if it is exactly one boolean expression over ``table``."""
 
-    def check_output(self, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists) -> None:
-        """Refuse an output table that publishing would not be able to make, append to or replace."""
+    def check_output(
+        self,
+        table: TableName,
+        columns: Sequence[OutputColumn],
+        *,
+        if_exists: IfExists,
+        cascade_views: bool = False,
+    ) -> None:
+        """Refuse an output table that publishing would not be able to make, append to or replace.
+
+        ``cascade_views`` allows to replace one that views depend on, if they can be pointed at the new one.
+        """
 
 
 class KeyScan(Protocol):
@@ -144,10 +154,11 @@ class Reader(Protocol):
 class Publisher(Protocol):
     """What publishing asks."""
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> bool:
+    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> Published:
         """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
 
-        Returns False, with nothing done, when the ledger already has this publication.
+        What a replaced table has besides its rows, its successor has too. When the ledger already has a
+        publication of the job, nothing is done, and what it says is given.
         """
 
     def abandon(self, table: TableName, *, job: str, run: int) -> bool:

@@ -53,6 +53,7 @@ _MEANINGS = (
                 errorcodes.CANNOT_CONNECT_NOW,
                 errorcodes.TOO_MANY_CONNECTIONS,
                 errorcodes.OUT_OF_MEMORY,
+                errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             }
         ),
         TryAgain,
@@ -157,10 +158,10 @@ def meaning(sqlstate: str | None, doing: str, address: str) -> SkfleetError:
             break
     else:
         known = _Meaning(frozenset(), EnvironmentFault, _UNKNOWN)
-    return known.error(known.sentence.format(address=address, doing=doing, condition=_condition(sqlstate)))
+    return known.error(known.sentence.format(address=address, doing=doing, condition=condition(sqlstate)))
 
 
-def _condition(sqlstate: str) -> str:
+def condition(sqlstate: str) -> str:
     """Give the name of a SQLSTATE in words: ``undefined table``."""
     try:
         return errorcodes.lookup(sqlstate).lower().replace("_", " ")
