@@ -10,7 +10,7 @@ from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, enco
 from skfleet_worker.backoff import RENEW_AT_RECEIVE, backoff_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import failed_commit, run_chunk
-from skfleet_worker.completion import climb, close_chunk, fail_job
+from skfleet_worker.completion import SCORING, climb, close_chunk, fail_job
 from skfleet_worker.outcomes import Blame, Failure, frames_of, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
@@ -122,5 +122,5 @@ def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Wor
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.
-        fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
+        fail_job(bench.cloud, message.job, message.run, reason=failure.reason, only_from=SCORING)
     close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))

@@ -20,6 +20,7 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.tables.port import Publication
 from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
+from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
     reconcile(spec, plan, commits)
     if not cloud.tracker.begin_publishing(message.job, run=message.run):
         return
+    take_turn(message, spec.output_table, bench)
     scored = sum(commit.rows_scored for commit in commits)
     log.info("publish.started", rows=scored, chunks=len(commits))
     is_new = bench.warehouse.publisher.publish(
@@ -55,6 +57,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         _parts(commits, bench),
     )
     _succeed(message, commits, bench, is_new=is_new)
+    give_turn_back(message, spec.output_table, bench)
 
 
 def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str) -> None:
