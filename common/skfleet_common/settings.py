@@ -68,6 +68,12 @@ class Settings(BaseModel):
     statement_seconds: int = Field(
         default=3_600, ge=1, description="Longest that one statement may run in the warehouse."
     )
+    retention_days: int = Field(
+        default=90,
+        gt=14,
+        description="Days after which what the tracker and the bucket know of a job expires; more than the "
+        "14 for which SQS keeps a message.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that a worker logs: debug, info, warning or error."
     )

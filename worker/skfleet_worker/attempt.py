@@ -10,7 +10,7 @@ from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
 from skfleet_worker.backoff import backoff_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import failed_commit, run_chunk
-from skfleet_worker.completion import climb, close_chunk, fail_job
+from skfleet_worker.completion import SCORING, climb, close_chunk, fail_job
 from skfleet_worker.deadline import LeaseLost
 from skfleet_worker.outcomes import Blame, Failure, frames_of, is_out_of_memory, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
@@ -123,5 +123,12 @@ def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Wor
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.
-        fail_job(bench.cloud, message.job, message.run, reason=failure.reason, naming=failure.naming)
+        fail_job(
+            bench.cloud,
+            message.job,
+            message.run,
+            reason=failure.reason,
+            naming=failure.naming,
+            only_from=SCORING,
+        )
     close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))

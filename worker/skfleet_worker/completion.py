@@ -5,6 +5,7 @@ Every step may be repeated, by anybody.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
@@ -13,6 +14,10 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
+
+#: Where a chunk may fail its job. A job that is PUBLISHING has all its chunks: a copy of one that fails late
+#: must not end it while its publication goes on.
+SCORING = frozenset({JobState.SUBMITTING, JobState.RUNNING})
 
 #: Failed chunks whose reasons a job's own reason gives.
 NAMED_AT_MOST = 3
@@ -45,19 +50,29 @@ def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
     if root is None or not root.full:
         return
     if root.failed:
-        fail_job(cloud, message.job, message.run, reason=_reason(cloud, message))
+        fail_job(cloud, message.job, message.run, reason=_reason(cloud, message), only_from=SCORING)
     elif cloud.tracker.begin_publishing(message.job, run=message.run):
         cloud.queue.send([encode(PublishMessage(job=message.job, run=message.run))])
         log.info("job.complete")
 
 
-def fail_job(cloud: Cloud, job: str, run: int, *, reason: str, naming: str = "") -> None:
+def fail_job(
+    cloud: Cloud,
+    job: str,
+    run: int,
+    *,
+    reason: str,
+    naming: str = "",
+    only_from: Collection[JobState] | None = None,
+) -> None:
     """Move the job to FAILED with its reason, unless it has ended already.
 
     ``naming``, which names rows, goes into the record and not into the log.
     """
     recorded = f"{reason} {naming}".rstrip()
-    if cloud.tracker.move(job, JobState.FAILED, run=run, reason=recorded, finished_at=datetime.now(UTC)):
+    if cloud.tracker.move(
+        job, JobState.FAILED, run=run, reason=recorded, finished_at=datetime.now(UTC), only_from=only_from
+    ):
         log.error("job.failed", reason=reason)
 
 

@@ -23,6 +23,7 @@ from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
 from skfleet_worker.quarantine import NAMED_AT_MOST, quarantined_ids, rejects_address, too_many
 from skfleet_worker.reconciliation import certify, id_columns_of, reconcile
+from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
 
@@ -46,9 +47,11 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
     bench.check_lease()
     if not cloud.tracker.begin_publishing(message.job, run=message.run):
         return
+    take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
     published = _publish(message, spec, commits, bench, parts=_parts(commits, bench))
     _succeed(message, spec, plan, commits, bench, published=published)
+    give_turn_back(message, spec.output_table, bench)
 
 
 def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str, naming: str = "") -> None:

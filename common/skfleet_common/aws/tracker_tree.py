@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from skfleet_common.aws.faults import cloud_faults
 from skfleet_common.aws.tracker_table import (
     ITEM_VERSION,
+    TTL_ATTRIBUTE,
     Item,
     TrackerTable,
     attribute_names,
@@ -30,8 +31,8 @@ from skfleet_common.contracts.errors import TryAgain
 from skfleet_common.contracts.tree import CompletionTree, Node
 from skfleet_common.retry import cloud_calls
 
-ADD_DONE = "SET #v = :v ADD #done :member"
-ADD_FAILED = "SET #v = :v ADD #done :member, #failed :member"
+ADD_DONE = f"SET #v = :v, #{TTL_ATTRIBUTE} = :expiry ADD #done :member"
+ADD_FAILED = f"{ADD_DONE}, #failed :member"
 
 #: BatchGetItem takes a hundred keys (DynamoDB quotas page).
 MAX_BATCH_KEYS = 100
@@ -115,7 +116,9 @@ class TreeNodes(TrackerTable):
                 Key=key,
                 UpdateExpression=update,
                 ExpressionAttributeNames=attribute_names(update),
-                ExpressionAttributeValues=to_item({":v": ITEM_VERSION, ":member": {member}}),
+                ExpressionAttributeValues=to_item(
+                    {":v": ITEM_VERSION, ":member": {member}, ":expiry": self.expiry}
+                ),
                 ReturnValues="ALL_NEW",
             )
         return _members(answer["Attributes"], "done"), _members(answer["Attributes"], "failed")
