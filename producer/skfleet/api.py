@@ -24,7 +24,7 @@ from skfleet.target import describe_target, resolve_target, warehouse_url
 from skfleet.training import TrainedModel, TrainRequest, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.contracts.jobs import IfExists, OnDrift
+from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
@@ -138,7 +138,7 @@ class Fleet:
             self._steps.note(f"The same request is job {record.job} already; going on with it.")
             if record.state is JobState.SUBMITTING:
                 send_messages(record, cloud=self.cloud, steps=self._steps)
-            return Job(record, self.cloud)
+            return self._job(record)
         prepared = self.plan(request)
         for warning in prepared.warnings:
             self._steps.note(f"Note: {warning}")
@@ -151,7 +151,7 @@ class Fleet:
             asks=asks,
             steps=self._steps,
         )
-        return Job(record, self.cloud)
+        return self._job(record)
 
     def predict(
         self,
@@ -221,7 +221,10 @@ class Fleet:
         Raises:
             Refused: there is none.
         """
-        return find_job(self.cloud, job)
+        return find_job(self.cloud, job, stall_seconds=self.settings.stall_seconds)
+
+    def _job(self, record: JobRecord) -> Job:
+        return Job(record, self.cloud, stall_seconds=self.settings.stall_seconds)
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

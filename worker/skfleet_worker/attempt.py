@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import structlog
 
-from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.jobs import CommitOutcome
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_worker.backoff import RENEW_AT_RECEIVE, backoff_seconds
 from skfleet_worker.bench import Workbench
-from skfleet_worker.chunk import failed_commit, run_chunk
-from skfleet_worker.completion import climb, close_chunk, fail_job
+from skfleet_worker.chunk import run_chunk
+from skfleet_worker.completion import close_chunk, fail_job, failed_commit, moot, was_closed
 from skfleet_worker.outcomes import Blame, Failure, frames_of, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
+from skfleet_worker.troubles import put_trouble
 
 ACKED = Finished(Ending.ACK)
 
@@ -35,7 +34,7 @@ def carry_out(assignment: Assignment, bench: Workbench) -> Finished:
 
 def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     message = assignment.message
-    if why := _moot(message, bench):
+    if why := moot(bench.cloud, message):
         log.info("message.moot", why=why)
         return ACKED
     if isinstance(message, PublishMessage):
@@ -45,29 +44,11 @@ def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     return ACKED
 
 
-def _moot(message: ChunkMessage | PublishMessage, bench: Workbench) -> str | None:
-    """Say why nothing is left to do for a message, or None."""
-    try:
-        record = bench.cloud.tracker.job(message.job)
-    except NoSuchJob:
-        return "there is no such job"
-    if record.state.is_terminal:
-        return f"the job is {record.state.value}"
-    if record.run != message.run:
-        return f"the job is at run {record.run}"
-    return None
-
-
 def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
-    if standing := bench.cloud.tracker.commits(message.job, [message.chunk.number]):
-        commit = standing[0]
-        if commit.outcome is CommitOutcome.DONE or commit.run == message.run:
-            # Its worker may have died before it climbed.
-            log.info("chunk.was_committed")
-            climb(bench.cloud, message, commit)
-            return
+    if was_closed(bench.cloud, message):
+        return
     if reason := assignment.give_up_because:
-        close_chunk(bench.cloud, message, failed_commit(message, bench, reason=reason))
+        _fail_chunk(assignment, message, bench, reason=reason)
         return
     log.info("chunk.started", rows=message.chunk.rows)
     run_chunk(message, bench)
@@ -95,11 +76,18 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
     log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
     if failure.blame is not Blame.ATTEMPT:
         try:
-            _record(failure, message, bench)
+            _record(failure, assignment, bench)
         except Exception as exc:  # noqa: BLE001  (as above; the failure is recorded at the next delivery)
             log.warning("failure.not_recorded", frames=frames_of(exc))
         else:
             return ACKED
+    put_trouble(
+        bench.cloud,
+        message,
+        attempts=assignment.receive_count,
+        worker=bench.worker,
+        reason=failure.reason,
+    )
     if isinstance(message, PublishMessage) and assignment.receive_count >= RENEW_AT_RECEIVE:
         return _renew(message, assignment, bench)
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
@@ -116,11 +104,17 @@ def _renew(message: PublishMessage, assignment: Assignment, bench: Workbench) ->
     return ACKED
 
 
-def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
+def _record(failure: Failure, assignment: Assignment, bench: Workbench) -> None:
+    message = assignment.message
     if isinstance(message, PublishMessage):
         give_up_publishing(message, bench, reason=failure.reason)
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.
         fail_job(bench.cloud, message.job, message.run, reason=failure.reason)
-    close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))
+    _fail_chunk(assignment, message, bench, reason=failure.reason)
+
+
+def _fail_chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench, *, reason: str) -> None:
+    commit = failed_commit(message, worker=bench.worker, attempts=assignment.receive_count, reason=reason)
+    close_chunk(bench.cloud, message, commit)

@@ -16,6 +16,7 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import EnvironmentFault, UsageError
 from skfleet_common.settings import Settings
 from skfleet_worker.backoff import backoff_seconds
+from skfleet_worker.caretaker import Caretaker
 from skfleet_worker.crew import Crew, Scorer
 from skfleet_worker.drain import Drain, on_signals
 from skfleet_worker.inbox import Inbox
@@ -44,6 +45,13 @@ class Arrived:
 
 
 @dataclass(frozen=True)
+class Entrusted:
+    """The caretaker has work that no delivery brought."""
+
+    work: Work
+
+
+@dataclass(frozen=True)
 class Lost:
     """A lease is another worker's now."""
 
@@ -63,7 +71,7 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._inbox: Inbox[Arrived | Lost | None] = Inbox()
+        self._inbox: Inbox[Arrived | Entrusted | Lost | None] = Inbox()
         self._keeper = LeaseKeeper(
             cloud.queue,
             lease_seconds=settings.lease_seconds,
@@ -71,7 +79,13 @@ class Supervisor:
             clock=clock,
             on_lost=lambda lease: self._inbox.put(Lost(lease)),
         )
-        self._mail = Mail(cloud, self._keeper, settings)
+        self._caretaker = Caretaker(
+            cloud,
+            settings,
+            worker=worker,
+            entrust=lambda work: self._inbox.put(Entrusted(work)),
+        )
+        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
@@ -110,6 +124,7 @@ class Supervisor:
                 self._crew.fill()
                 self._keeper.start()
                 self._receiver.start()
+                self._caretaker.start()
                 while not self._is_done():
                     self._turn()
             finally:
@@ -132,6 +147,7 @@ class Supervisor:
             self._hand_out()
             self._crew.fill()
             self._ask_for_work()
+        self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
         self._seen = (self._crew.pids, [work.name for scorer in self._crew.busy() if (work := scorer.work)])
 
     # What scorers say and how they end.
@@ -196,6 +212,7 @@ class Supervisor:
     def _after_loss(self, work: Work, reason: str) -> None:
         """Release what a scorer did not finish, or have its failure recorded after the last attempt."""
         attempts = work.lease.delivery.receive_count
+        self._caretaker.note_trouble(work.assignment, reason)
         if attempts < self._settings.max_attempts:
             self._mail.release(work.lease, delay_seconds=backoff_seconds(attempts), reason=reason)
         else:
@@ -204,7 +221,7 @@ class Supervisor:
 
     # What threads report.
 
-    def _take(self, event: Arrived | Lost | None) -> None:
+    def _take(self, event: Arrived | Entrusted | Lost | None) -> None:
         if isinstance(event, Arrived):
             self._asked -= len(event.deliveries)
             for delivery in event.deliveries:
@@ -213,6 +230,9 @@ class Supervisor:
                     self._mail.release(work.lease, reason="the worker drains")
                 elif work:
                     self._waiting.append(work)
+        elif isinstance(event, Entrusted):
+            if not self._drain.is_on:
+                self._waiting.append(event.work)
         elif isinstance(event, Lost):
             self._waiting = deque(work for work in self._waiting if work.lease is not event.lease)
             for scorer in self._crew.busy():
@@ -287,6 +307,7 @@ class Supervisor:
         self._release_waiting()
         self._crew.kill()
         self._keeper.stop()
+        self._caretaker.stop()
         self._presence.retire()
 
 

@@ -29,11 +29,20 @@ class Mail:
     harmless: the chunk's commit stands.
     """
 
-    def __init__(self, cloud: Cloud, keeper: LeaseKeeper, settings: Settings) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        keeper: LeaseKeeper,
+        settings: Settings,
+        *,
+        on_unreadable: Callable[[Delivery], None],
+    ) -> None:
         self._queue = cloud.queue
         self._dead_letters = cloud.dead_letters
         self._keeper = keeper
         self._settings = settings
+        #: Is told of a message that became a dead letter because nobody can read it.
+        self._on_unreadable = on_unreadable
 
     def open(self, delivery: Delivery, *, received_at: float) -> Work | None:
         """Take charge of a delivery; None when it is nothing that this worker can work on."""
@@ -88,6 +97,7 @@ class Mail:
         log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
         if self._send(self._dead_letters.send, lease):
             self.ack(lease)
+            self._on_unreadable(lease.delivery)
 
     def _send(self, send: Callable[[list[str]], None], lease: Lease) -> bool:
         """Send the message's body on; False when that failed, so that the original must stay."""

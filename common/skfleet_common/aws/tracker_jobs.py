@@ -151,7 +151,8 @@ class JobRecords(TrackerTable):
         """Begin run ``run`` over ``run_chunks`` chunks; False unless the run before it FAILED."""
         standing = self.update_if(
             job_key(job_id),
-            "SET #state = :running, #run = :run, #run_chunks = :chunks REMOVE #reason, #finished_at",
+            "SET #state = :running, #run = :run, #run_chunks = :chunks, #run_started_at = :now "
+            "REMOVE #reason, #finished_at",
             RUN_FAILED,
             {
                 ":running": JobState.RUNNING.value,
@@ -159,6 +160,7 @@ class JobRecords(TrackerTable):
                 ":run": run,
                 ":before": run - 1,
                 ":chunks": run_chunks,
+                ":now": datetime.now(UTC).isoformat(),
             },
         )
         if standing == {}:

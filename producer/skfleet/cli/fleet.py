@@ -32,6 +32,11 @@ def open_cloud() -> Cloud:
     return connect_cloud(settings)
 
 
+def stall_seconds() -> float:
+    """Give how long a running job may be without a commit before it is a stall."""
+    return Settings.load().stall_seconds
+
+
 def _say_target(target: str) -> None:
     stderr.print(f"Using {target}", style="dim", markup=False, soft_wrap=True)
 
