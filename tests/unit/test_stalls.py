@@ -104,6 +104,5 @@ def test_a_note_says_that_no_worker_is_alive() -> None:
     assert "no worker is alive" in said[0]
     StallNotes(said.append).see(status(stalled=True))
     assert said[1] == (
-        "Job j stalls: no chunk was committed for 901 seconds; "
-        "it waits for chunk 4, which no worker holds."
+        "Job j stalls: no chunk was committed for 901 seconds; it waits for chunk 4, which no worker holds."
     )
