@@ -57,7 +57,14 @@ class Settings(BaseModel):
         ge=0,
         description="How long a drain lets chunks in progress go on before it releases them.",
     )
-    max_attempts: int = Field(default=5, ge=1, le=10, description="Attempts before a chunk counts as failed.")
+    metadata_url: str = Field(
+        default="http://169.254.169.254",
+        pattern="^(off|http://[^/]+/?)$",
+        description="Where a worker asks for EC2's spot and rebalance notices; `off` asks nobody.",
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, le=10, description="Failed attempts after which a chunk has failed."
+    )
     care_seconds: float = Field(
         default=60.0,
         gt=0,

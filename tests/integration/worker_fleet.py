@@ -164,6 +164,7 @@ class Fleet:
             "heartbeat_seconds": 0.5,
             "poll_seconds": 1,
             "care_seconds": 1,
+            "metadata_url": "off",
         } | settings
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}
         return clean | {f"SKFLEET_{name.upper()}": str(value) for name, value in given.items()}

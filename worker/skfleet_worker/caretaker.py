@@ -76,7 +76,7 @@ class Caretaker:
             lambda: put_trouble(
                 self._cloud,
                 assignment.message,
-                attempts=assignment.receive_count,
+                attempts=assignment.attempts,
                 worker=self._worker,
                 reason=reason,
             )

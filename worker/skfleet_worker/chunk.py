@@ -50,12 +50,14 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
         )
         with output, rejects:
             tally = _score(message, bench, source=source, bundle=bundle, output=output, rejects=rejects)
+        bench.check_lease()
         began = time.perf_counter()
         names, chunk = bench.cloud.names, message.chunk.number
         output_key, output_sha256 = _store(output, names.output(message.job, chunk, attempt), bench)
         rejects_key, _ = _store(rejects, names.rejects(message.job, chunk, attempt), bench)
         tally.seconds_writing += time.perf_counter() - began
     bench.report(tally.rows_read)
+    bench.check_lease()
     close_chunk(
         bench.cloud,
         message,
@@ -72,6 +74,8 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
             output_key=output_key,
             output_sha256=output_sha256,
             rejects_key=rejects_key,
+            attempts=bench.attempts,
+            trouble=bench.trouble,
             seconds_reading=round(tally.seconds_reading, 3),
             seconds_scoring=round(tally.seconds_scoring, 3),
             seconds_writing=round(tally.seconds_writing, 3),
@@ -97,7 +101,7 @@ def _score(
         split_column=spec.split_column,
         split_type=spec.split_type,
         within=message.chunk.range,
-        batch_rows=bench.settings.batch_rows,
+        batch_rows=bench.batch_rows,
     )
     with ReadAhead(batches) as reading:
         for batch in reading:

@@ -63,7 +63,9 @@ def was_closed(cloud: Cloud, message: ChunkMessage) -> bool:
     return False
 
 
-def failed_commit(message: ChunkMessage, *, worker: str, attempts: int, reason: str) -> Commit:
+def failed_commit(
+    message: ChunkMessage, *, worker: str, attempts: int, reason: str, trouble: str | None = None
+) -> Commit:
     """Give the record of a chunk that failed for good."""
     return Commit(
         job=message.job,
@@ -74,6 +76,7 @@ def failed_commit(message: ChunkMessage, *, worker: str, attempts: int, reason: 
         worker=worker,
         attempts=attempts,
         reason=reason,
+        trouble=trouble,
     )
 
 

@@ -19,7 +19,8 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.workers import Holding, WorkerPresence
 from skfleet_worker.stalls import LiveJob
 
-#: The end is near when this part of the chunks is committed, or no more are left than scorers are idle.
+#: The end is near when this part of the chunks is committed, or no more are left than scorers are idle, or
+#: every one that is left is held: then idle scorers have nothing better to do.
 NEARLY_ALL = 0.9
 #: How much longer than the mean chunk a straggler has been held.
 TIMES_THE_MEAN = 3
@@ -44,7 +45,13 @@ class Copies:
         live = {(job.record.job, job.record.run) for job in jobs}
         self._copied = {key for key in self._copied if key[:2] in live}
         for job in jobs:
-            if job.record.state is JobState.RUNNING and is_near_its_end(job, idle=idle):
+            held = {
+                holding.chunk
+                for worker in workers
+                for holding in worker.holdings
+                if (holding.job, holding.run) == (job.record.job, job.record.run)
+            }
+            if job.record.state is JobState.RUNNING and is_near_its_end(job, idle=idle, held=len(held)):
                 idle -= self._copy_stragglers(job, workers, limit=idle)
 
     def _copy_stragglers(self, job: LiveJob, workers: Sequence[WorkerPresence], *, limit: int) -> int:
@@ -100,10 +107,10 @@ class Copies:
         return sum(took) / len(took) if took else None
 
 
-def is_near_its_end(job: LiveJob, *, idle: int) -> bool:
+def is_near_its_end(job: LiveJob, *, idle: int, held: int) -> bool:
     """Whether so few chunks are left that idle scorers have nothing better to do."""
     done, chunks = len(job.progress.done), job.record.run_chunks
-    return 0 < done < chunks and (done >= NEARLY_ALL * chunks or chunks - done <= idle)
+    return 0 < done < chunks and (done >= NEARLY_ALL * chunks or chunks - done <= max(idle, held))
 
 
 def _seconds(commit: Commit) -> float:

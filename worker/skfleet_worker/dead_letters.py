@@ -17,7 +17,6 @@ two workers at once, or half, and again.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -32,6 +31,7 @@ from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, deco
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.settings import Settings
+from skfleet_worker.clock import host_seconds
 from skfleet_worker.clues import Clue, clue_in
 from skfleet_worker.completion import close_chunk, failed_commit, moot, was_closed
 from skfleet_worker.lease import Lease
@@ -135,7 +135,7 @@ class DeadLetters:
                 log.info("dead_letter.held", job=message.job, chunk=message.chunk.number)
                 return
         else:
-            self._fail(message, attempts=MAX_RECEIVES, reason=self._reason(message))
+            self._fail(message, attempts=message.failures + MAX_RECEIVES, reason=self._reason(message))
         self._cloud.dead_letters.ack(delivery)
 
     def _fail(self, message: ChunkMessage, *, attempts: int, reason: str) -> None:
@@ -174,7 +174,7 @@ class DeadLetters:
 
     def _work_of(self, message: PublishMessage, reason: str) -> Work:
         """Give work under a lease that no keeper holds: there is nothing to extend, ack or release."""
-        now = time.monotonic()
+        now = host_seconds()
         nothing = Delivery(body=encode(message), receipt="", receive_count=1, message_id="")
         return Work(
             lease=Lease(

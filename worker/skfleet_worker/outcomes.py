@@ -39,8 +39,8 @@ class Failure:
 _FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
 
 
-def weigh(error: Exception, *, receive_count: int, max_attempts: int, is_patient: bool = False) -> Failure:
-    """Decide how far ``error``, met at the ``receive_count``-th attempt, reaches.
+def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool = False) -> Failure:
+    """Decide how far ``error``, met at the ``attempt``-th attempt that counts, reaches.
 
     ``is_patient``: what passes by itself is waited for, however often it comes.
     """
@@ -53,9 +53,9 @@ def weigh(error: Exception, *, receive_count: int, max_attempts: int, is_patient
             return Failure(Blame.JOB, reason)
         if isinstance(error, ChunkRefused):
             return Failure(Blame.CHUNK, reason)
-    if receive_count < max_attempts:
+    if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {receive_count}, the last).")
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
 
 
 def sentence(error: Exception) -> str:
@@ -81,6 +81,16 @@ def frames_of(error: Exception) -> list[str]:
         )
         link = link.__cause__ or link.__context__
     return places
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a process that could not get memory raised this; numpy's and Arrow's errors are such too."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _may_pass(error: Exception) -> bool:

@@ -39,6 +39,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         log.warning("publish.too_early", missing=len(plan.chunks) - len(commits))
         return
     reconcile(spec, plan, commits)
+    bench.check_lease()
     if not cloud.tracker.begin_publishing(message.job, run=message.run):
         return
     scored = sum(commit.rows_scored for commit in commits)
@@ -63,6 +64,7 @@ def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str
     The ledger is told first, so that a worker which is still at it cannot publish a FAILED job.
     """
     cloud = bench.cloud
+    bench.check_lease()
     record = cloud.tracker.job(message.job)
     try:
         has_published = not bench.warehouse.publisher.abandon(
@@ -136,6 +138,8 @@ def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBat
                     yield batch
                     rows += batch.num_rows
                     bench.report(rows)
+    # What has been streamed is about to take effect.
+    bench.check_lease()
 
 
 def _check(path: Path, commit: Commit) -> None:

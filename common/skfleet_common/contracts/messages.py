@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
@@ -29,6 +30,8 @@ class ChunkMessage(StoredShape):
     position: NonNegativeInt
     run_chunks: PositiveInt
     chunk: Chunk
+    #: Attempts that failed before this message was sent in place of an earlier one.
+    failures: NonNegativeInt = 0
 
 
 class PublishMessage(StoredShape):
@@ -37,6 +40,7 @@ class PublishMessage(StoredShape):
     kind: Literal["publish"] = "publish"
     job: JobId
     run: PositiveInt
+    failures: NonNegativeInt = 0
 
 
 Message = Annotated[ChunkMessage | PublishMessage, Field(discriminator="kind")]
@@ -50,6 +54,11 @@ class _Head(Shape):
 def encode(message: ChunkMessage | PublishMessage) -> str:
     """Give the message's body, in ASCII: SQS refuses some characters that a text key may hold (U+FFFF)."""
     return message.model_dump_json(ensure_ascii=True)
+
+
+def with_failures(body: str, failures: int) -> str:
+    """Give a readable body with another count of failures; what a newer version added to it stays."""
+    return json.dumps(json.loads(body) | {"failures": failures}, separators=(",", ":"))
 
 
 def decode(body: str) -> ChunkMessage | PublishMessage:
