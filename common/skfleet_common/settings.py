@@ -65,6 +65,21 @@ class Settings(BaseModel):
     max_attempts: int = Field(
         default=5, ge=1, le=10, description="Failed attempts after which a chunk has failed."
     )
+    care_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How often a worker with a free scorer looks after dead letters, stalls and stragglers.",
+    )
+    stall_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        description="How long a running job may be without a commit before it is a stall.",
+    )
+    copy_seconds: float = Field(
+        default=120.0,
+        ge=0,
+        description="How long a straggler is held at least before it is sent a second time; 0 means never.",
+    )
     statement_seconds: int = Field(
         default=3_600, ge=1, description="Longest that one statement may run in the warehouse."
     )

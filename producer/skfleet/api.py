@@ -225,7 +225,9 @@ class Fleet:
         Raises:
             Refused: there is none.
         """
-        return find_job(self.cloud, job, open_publisher=self._publisher)
+        return find_job(
+            self.cloud, job, stall_seconds=self.settings.stall_seconds, open_publisher=self._publisher
+        )
 
     def redrive(self, *, limit: int | None = None, dry_run: bool = False) -> Redriven:
         """Send dead letters back to the queue, at most ``limit``; those whose job has ended are dropped."""
@@ -236,7 +238,12 @@ class Fleet:
         return clean_up(self.cloud, older_than_days=older_than_days, dry_run=dry_run, steps=self._steps)
 
     def _job(self, record: JobRecord) -> Job:
-        return Job(record, self.cloud, open_publisher=self._publisher)
+        return Job(
+            record,
+            self.cloud,
+            stall_seconds=self.settings.stall_seconds,
+            open_publisher=self._publisher,
+        )
 
     def _publisher(self) -> Publisher:
         return self.warehouse.publisher

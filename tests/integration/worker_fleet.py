@@ -164,6 +164,7 @@ class Fleet:
             "lease_seconds": 3,
             "heartbeat_seconds": 0.5,
             "poll_seconds": 1,
+            "care_seconds": 1,
             "metadata_url": "off",
         } | settings
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}

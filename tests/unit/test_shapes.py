@@ -113,6 +113,7 @@ TODAY: dict[str, StoredShape] = {
         job=JOB,
         state=JobState.FAILED,
         run=2,
+        run_started_at=CREATED,
         run_chunks=4,
         model="flights-delay",
         digest=DIGEST,

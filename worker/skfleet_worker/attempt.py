@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.jobs import CommitOutcome
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
 from skfleet_worker.backoff import backoff_seconds
 from skfleet_worker.bench import Workbench
-from skfleet_worker.chunk import failed_commit, run_chunk
-from skfleet_worker.completion import SCORING, climb, close_chunk, fail_job
+from skfleet_worker.chunk import run_chunk
+from skfleet_worker.completion import SCORING, close_chunk, fail_job, failed_commit, moot, was_closed
 from skfleet_worker.deadline import LeaseLost
 from skfleet_worker.outcomes import Blame, Failure, frames_of, is_out_of_memory, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
+from skfleet_worker.troubles import put_trouble
 
 ACKED = Finished(Ending.ACK)
 
@@ -37,7 +36,7 @@ def carry_out(assignment: Assignment, bench: Workbench) -> Finished:
 
 def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     message = assignment.message
-    if why := _moot(message, bench):
+    if why := moot(bench.cloud, message):
         log.info("message.moot", why=why)
         return ACKED
     if isinstance(message, PublishMessage):
@@ -47,30 +46,12 @@ def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     return ACKED
 
 
-def _moot(message: ChunkMessage | PublishMessage, bench: Workbench) -> str | None:
-    """Say why nothing is left to do for a message, or None."""
-    try:
-        record = bench.cloud.tracker.job(message.job)
-    except NoSuchJob:
-        return "there is no such job"
-    if record.state.is_terminal:
-        return f"the job is {record.state.value}"
-    if record.run != message.run:
-        return f"the job is at run {record.run}"
-    return None
-
-
 def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
-    if standing := bench.cloud.tracker.commits(message.job, [message.chunk.number]):
-        commit = standing[0]
-        if commit.outcome is CommitOutcome.DONE or commit.run == message.run:
-            # Its worker may have died before it climbed.
-            log.info("chunk.was_committed")
-            climb(bench.cloud, message, commit)
-            return
+    if was_closed(bench.cloud, message):
+        return
     if reason := assignment.give_up_because:
         bench.check_lease()
-        close_chunk(bench.cloud, message, failed_commit(message, bench, reason=reason))
+        _fail_chunk(message, bench, reason=reason)
         return
     log.info("chunk.started", rows=message.chunk.rows)
     run_chunk(message, bench)
@@ -114,6 +95,9 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
             log.warning("failure.not_recorded", frames=frames_of(exc))
         else:
             return ACKED
+    put_trouble(
+        bench.cloud, message, attempts=assignment.attempts, worker=bench.worker, reason=failure.reason
+    )
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.attempt))
 
 
@@ -131,4 +115,11 @@ def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Wor
             naming=failure.naming,
             only_from=SCORING,
         )
-    close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))
+    _fail_chunk(message, bench, reason=failure.reason)
+
+
+def _fail_chunk(message: ChunkMessage, bench: Workbench, *, reason: str) -> None:
+    commit = failed_commit(
+        message, worker=bench.worker, attempts=bench.attempts, reason=reason, trouble=bench.trouble
+    )
+    close_chunk(bench.cloud, message, commit)

@@ -99,21 +99,6 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
     )
 
 
-def failed_commit(message: ChunkMessage, bench: Workbench, *, reason: str) -> Commit:
-    """Give the record of a chunk that failed for good."""
-    return Commit(
-        job=message.job,
-        run=message.run,
-        chunk=message.chunk.number,
-        outcome=CommitOutcome.FAILED,
-        attempt=uuid.uuid4().hex,
-        worker=bench.worker,
-        attempts=bench.attempts,
-        reason=reason,
-        trouble=bench.trouble,
-    )
-
-
 def _score(
     message: ChunkMessage,
     bench: Workbench,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -206,14 +206,14 @@ class Crew:
         """The process ids of the scorers that are ready."""
         return [scorer.pid for scorer in self.scorers if scorer.is_ready and scorer.pid is not None]
 
-    def seen(self) -> Seen:
-        """Give what presence announces."""
+    def seen(self, waiting: Sequence[Work]) -> Seen:
+        """Give what presence announces; what waits here no other worker has."""
         now = self._clock()
         works = [scorer.work for scorer in self.scorers if scorer.work is not None]
         return Seen(
             scorer_pids=tuple(self.pids),
             working_on=tuple(work.name for work in works),
-            holdings=tuple(work.holding(now) for work in works),
+            holdings=tuple(work.holding(now) for work in [*works, *waiting]),
         )
 
     def kill(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from skfleet_common.aws.queue import Delivery
 from skfleet_worker.interruptions import Interruption
 from skfleet_worker.lease import Lease
+from skfleet_worker.work import Work
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,13 @@ class Arrived:
 
 
 @dataclass(frozen=True)
+class Entrusted:
+    """The caretaker has work that no delivery brought."""
+
+    work: Work
+
+
+@dataclass(frozen=True)
 class Lost:
     """A lease is another worker's now."""
 
@@ -26,4 +34,4 @@ class Lost:
 
 
 #: None only wakes the loop.
-Event = Arrived | Lost | Interruption | None
+Event = Arrived | Entrusted | Lost | Interruption | None

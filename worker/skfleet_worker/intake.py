@@ -32,6 +32,11 @@ class Intake:
         """Whether nothing waits to begin."""
         return not self._waiting
 
+    @property
+    def waiting(self) -> tuple[Work, ...]:
+        """What no scorer has begun, or none has any more."""
+        return tuple(self._waiting)
+
     def take(self, event: Arrived) -> None:
         """Open what the receiver brought; a closed intake gives it back."""
         self._asked -= len(event.deliveries)

@@ -11,11 +11,12 @@ import structlog
 from skfleet_common.aws.session import Cloud
 from skfleet_common.settings import Settings
 from skfleet_worker.boot import Boot
+from skfleet_worker.caretaker import Caretaker
 from skfleet_worker.clock import host_seconds
 from skfleet_worker.cores import cores
 from skfleet_worker.crew import Crew, Ended, Scorer
 from skfleet_worker.drain import Drain, on_signals
-from skfleet_worker.events import Arrived, Event, Lost
+from skfleet_worker.events import Arrived, Entrusted, Event, Lost
 from skfleet_worker.inbox import Inbox
 from skfleet_worker.intake import Intake
 from skfleet_worker.interruptions import Interruption, interruption_watch
@@ -55,7 +56,10 @@ class Supervisor:
             clock=clock,
             on_lost=lambda lease: self._inbox.put(Lost(lease)),
         )
-        self._mail = Mail(cloud, self._keeper, settings)
+        self._caretaker = Caretaker(
+            cloud, settings, worker=worker, entrust=lambda work: self._inbox.put(Entrusted(work))
+        )
+        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
@@ -65,7 +69,7 @@ class Supervisor:
         )
         self._intake = Intake(self._receiver, self._mail)
         self._crew = Crew(settings, size=settings.scorers or cores(), worker=worker, clock=clock)
-        self._salvage = Salvage(settings, self._mail, self._intake)
+        self._salvage = Salvage(settings, self._mail, self._intake, note=self._caretaker.note_trouble)
         #: What the presence thread may read at any time.
         self._seen = Seen()
         self._presence = Presence(
@@ -93,6 +97,7 @@ class Supervisor:
                 self._crew.fill()
                 self._keeper.start()
                 self._receiver.start()
+                self._caretaker.start()
                 if self._interruptions:
                     self._interruptions.start()
                 while not self._is_done():
@@ -116,7 +121,8 @@ class Supervisor:
             self._hand_out()
             self._crew.fill()
             self._intake.ask(self._crew)
-        self._seen = self._crew.seen()
+        self._seen = self._crew.seen(self._intake.waiting)
+        self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
 
     # What scorers say and how they end.
 
@@ -178,6 +184,8 @@ class Supervisor:
     def _take(self, event: Event) -> None:
         if isinstance(event, Arrived):
             self._intake.take(event)
+        elif isinstance(event, Entrusted):
+            self._intake.put_back(event.work)
         elif isinstance(event, Lost):
             self._on_lost(event.lease)
         elif isinstance(event, Interruption):
@@ -245,6 +253,7 @@ class Supervisor:
         self._intake.close()
         self._crew.kill()
         self._keeper.stop()
+        self._caretaker.stop()
         if self._interruptions:
             self._interruptions.stop()
         self._presence.retire()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from skfleet_common.aws.queue import Delivery
@@ -27,11 +29,20 @@ class Mail:
     harmless: the chunk's commit stands.
     """
 
-    def __init__(self, cloud: Cloud, keeper: LeaseKeeper, settings: Settings) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        keeper: LeaseKeeper,
+        settings: Settings,
+        *,
+        on_unreadable: Callable[[Delivery], None],
+    ) -> None:
         self._queue = cloud.queue
         self._dead_letters = cloud.dead_letters
         self._keeper = keeper
         self._settings = settings
+        #: Is told of a message that became a dead letter because nobody can read it.
+        self._on_unreadable = on_unreadable
 
     def open(self, delivery: Delivery, *, received_at: float) -> Work | None:
         """Take charge of a delivery; None when it is nothing that this worker can work on."""
@@ -118,3 +129,4 @@ class Mail:
             self._keeper.drop(lease)
         else:
             self.ack(lease)
+            self._on_unreadable(lease.delivery)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from skfleet_common.settings import Settings
@@ -11,6 +13,7 @@ from skfleet_worker.crew import Ended
 from skfleet_worker.intake import Intake
 from skfleet_worker.mail import Mail
 from skfleet_worker.oom import OomKills
+from skfleet_worker.protocol import Assignment
 from skfleet_worker.work import Work
 
 RAN_OUT_OF_MEMORY = "ran out of memory"
@@ -21,10 +24,19 @@ log = structlog.get_logger()
 class Salvage:
     """Again here in smaller batches, again later anywhere, or recorded as failed for good."""
 
-    def __init__(self, settings: Settings, mail: Mail, intake: Intake) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        mail: Mail,
+        intake: Intake,
+        *,
+        note: Callable[[Assignment, str], None],
+    ) -> None:
         self._max_attempts = settings.max_attempts
         self._mail = mail
         self._intake = intake
+        #: Is told of every attempt that is lost, and why.
+        self._note = note
         self._batches = Batches(settings.batch_rows)
         self._oom_kills = OomKills()
 
@@ -61,11 +73,13 @@ class Salvage:
         if size is None:
             self._again(work, how)
             return
+        self._note(work.assignment, f"its scoring process {how}; it goes on in batches of {size:,} rows")
         log.warning("chunk.shrunk", why=how, batch_rows=size, **work.fields)
         self._intake.put_back(work)
 
     def _again(self, work: Work, how: str) -> None:
         reason, attempt = f"its scoring process {how}", work.assignment.attempt
+        self._note(work.assignment, reason)
         if attempt < self._max_attempts:
             self._mail.retry(work, delay_seconds=backoff_seconds(attempt), reason=reason)
         else:

@@ -56,13 +56,14 @@ class Work:
     def holding(self, now: float) -> Holding:
         """Give what presence tells programs."""
         message = self.assignment.message
+        since = self.lease.received_at if self.began_at is None else self.began_at
         return Holding(
             job=message.job,
             run=message.run,
             chunk=message.chunk.number if isinstance(message, ChunkMessage) else None,
             attempts=self.assignment.attempts,
             rows_read=self.rows_read,
-            seconds=0.0 if self.began_at is None else round(now - self.began_at, 1),
+            seconds=round(max(0.0, now - since), 1),
         )
 
     def give_up(self, reason: str) -> None:
