@@ -21,6 +21,7 @@ from skfleet_common.contracts.errors import (
     SkfleetError,
     SourceChanged,
     TryAgain,
+    UnreadableValue,
 )
 
 
@@ -86,7 +87,7 @@ _MEANINGS = (
     ),
     _Meaning(
         frozenset({"22"}),
-        Refused,
+        UnreadableValue,
         "A value was not what it should be while {doing} ({condition}); mend the rows or the request.",
     ),
     _Meaning(
@@ -157,7 +158,11 @@ def meaning(sqlstate: str | None, doing: str, address: str) -> SkfleetError:
             break
     else:
         known = _Meaning(frozenset(), EnvironmentFault, _UNKNOWN)
-    return known.error(known.sentence.format(address=address, doing=doing, condition=_condition(sqlstate)))
+    condition = _condition(sqlstate)
+    error = known.error(known.sentence.format(address=address, doing=doing, condition=condition))
+    if isinstance(error, UnreadableValue):
+        error.condition = condition
+    return error
 
 
 def _condition(sqlstate: str) -> str:
