@@ -275,3 +275,44 @@ def test_memory_does_not_grow_with_the_range(wide: Place) -> None:
         peaks.append(answer.get(timeout=120))
         process.join()
     assert peaks[1] - peaks[0] < 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("bigint", "n::bigint"), ("text", "'k' || n"), ("uuid", "md5(n::text)::uuid"), ("numeric", "1.5 * n"),
+        ("timestamp with time zone", "'2001-01-01'::timestamptz + n * interval '1 day'"),
+    ],
+)  # fmt: skip
+def test_a_middle_key_cuts_any_range_until_every_key_stands_alone(place: Place, kind: str, key: str) -> None:
+    place.sql(f"CREATE TABLE t AS SELECT {key} AS k FROM generate_series(1, 11) AS n, generate_series(1, 2)")
+    reader, source = place.warehouse.reader, place.rows_of("t")
+    keys = [key for (key,) in place.sql("SELECT k::text FROM t ORDER BY t.k")]
+    pending = [IdRange(first=keys[0], stop=keys[-1], stop_included=True)]
+    alone: list[list[str]] = []
+    while pending:
+        part = pending.pop()
+        asked = {"split_column": "k", "split_type": kind, "within": part}
+        here = [
+            key
+            for batch in reader.read(source, features=[], verbatim=["k"], **asked)  # type: ignore[arg-type]
+            for key in batch.verbatim.column("k").to_pylist()
+        ]
+        middle = reader.middle_key(source, **asked)  # type: ignore[arg-type]
+        if middle is None:
+            alone.append(here)
+        else:
+            assert middle in here
+            below_it = sum(keys.index(key) < keys.index(middle) for key in here)
+            assert abs(below_it - len(here) / 2) <= 2
+            below = part.model_copy(update={"stop": middle, "stop_included": False})
+            pending += [part.model_copy(update={"first": middle}), below]
+    assert len(alone) == 11
+    assert all(len(here) == 2 and here[0] == here[1] for here in alone)
+
+
+def test_a_range_of_nulls_or_of_nothing_has_no_middle(place: Place) -> None:
+    place.sql("CREATE TABLE t (k bigint); INSERT INTO t VALUES (NULL), (NULL)")
+    reader, source = place.warehouse.reader, place.rows_of("t")
+    for within in (IdRange(nulls=True), IdRange(first="1", stop="9")):
+        assert reader.middle_key(source, split_column="k", split_type="bigint", within=within) is None

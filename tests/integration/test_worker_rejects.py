@@ -13,6 +13,7 @@ from tests.integration.worker_fleet import COLUMNS, MODEL, Fleet, fit_files
 
 from skfleet.job import find_job
 from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.arrays import FloatArray
@@ -230,3 +231,47 @@ def test_a_model_that_fails_on_every_row_fails_the_job_and_is_not_tried_on_all(
     assert "At least 4 rows" in str(record.reason)
     assert "id=1 (the model cannot score it (AttributeError))" in str(record.reason)
     assert calls < 60
+
+
+def test_rows_that_the_warehouse_itself_cannot_read_are_found_by_cutting_the_chunk(
+    standing_fleet: Fleet,
+) -> None:
+    """A view that casts text fails the whole statement for one row, and does not say for which."""
+    fleet = standing_fleet
+    fleet.sql(
+        "CREATE OR REPLACE VIEW textual AS SELECT id, carrier, CASE WHEN id IN (17, 411) THEN 'n/a'"
+        " WHEN id = 640 THEN 'Infinity' ELSE miles::text END::float8 AS miles, 1000 / (id - 500) AS share"
+        " FROM flights WHERE id <= 900"
+    )
+    columns = (
+        OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
+        OutputColumn(name="share", warehouse_type="bigint", source="carried"),
+        *fleet.bundle.manifest.output_columns(),
+    )
+    asked = {"rows": 900, "chunk_rows": 450, "table": "textual", "output_columns": columns}
+    jobs = [fleet.submit(**asked, max_rejects=limit) for limit in (4, 1)]  # type: ignore[arg-type]
+    enough, too_few = [fleet.wait(job) for job in jobs]
+    assert enough.state is JobState.SUCCEEDED, enough.reason
+    cast = "the warehouse cannot give miles of it (invalid text representation)"
+    assert {row["id"]: row["reason"] for row in rejects_of(jobs[0], fleet)} == {
+        "17": cast,
+        "411": cast,
+        "500": "the warehouse cannot give share of it (division by zero)",
+        "640": "miles is infinite or too large",
+    }
+    published = fleet.sql(f"SELECT id, share FROM {fleet.output_table(jobs[0])} ORDER BY id")
+    expected = [number for number in range(1, 901) if number not in {17, 411, 500, 640}]
+    assert published == [(number, int(1000 / (number - 500))) for number in expected]
+    assert too_few.state is JobState.FAILED
+    assert "At least 2 rows" in str(too_few.reason)
+
+
+def test_a_row_at_fault_that_shares_its_key_with_others_fails_the_job(standing_fleet: Fleet) -> None:
+    fleet = standing_fleet
+    fleet.sql(
+        "CREATE OR REPLACE VIEW shared AS SELECT (id + 1) / 2 AS id, carrier,"
+        " (1 / (id - 60))::float8 AS miles FROM flights WHERE id <= 200"
+    )
+    record = fleet.wait(fleet.submit(rows=200, chunk_rows=200, table="shared", max_rejects=9))
+    assert record.state is JobState.FAILED
+    assert "division by zero" in str(record.reason)

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import structlog
 
+from skfleet_common.contracts.errors import UnreadableValue
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, OnDrift
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.checksum import Checksum
-from skfleet_common.tables.port import Selection, SourceBatch
+from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.bench import Workbench
+from skfleet_worker.careful import CarefulReader
 from skfleet_worker.completion import close_chunk
 from skfleet_worker.isolation import score_batch
 from skfleet_worker.outcomes import ChunkRefused
@@ -33,6 +35,8 @@ log = structlog.get_logger()
 class Tally:
     """What an attempt has done so far; seconds by stage, of which reading overlaps the others."""
 
+    output: PartFile
+    rejects: PartFile
     quarantine: Quarantine
     rows_read: int = 0
     rows_scored: int = 0
@@ -55,20 +59,20 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
     bundle = bench.models.open(source.spec.model, source.spec.digest)
     source.check(bundle.manifest)
     bench.report(0)
-    tally = Tally(Quarantine(most=source.spec.max_rejects))
+    work = _ChunkWork(message, bench, source, bundle)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
-        output, rejects = (
-            PartFile(Path(folder) / "output.parquet"),
-            PartFile(Path(folder) / "rejects.parquet"),
-        )
-        with output, rejects:
-            _score(message, bench, source=source, bundle=bundle, output=output, rejects=rejects, tally=tally)
+        try:
+            tally = work.score(Path(folder))
+        except UnreadableValue as error:
+            # What was scored before it is dropped: the warehouse may give the rows in another order now.
+            log.warning("chunk.read_carefully", why=error.condition)
+            tally = work.score(Path(folder), carefully=True)
         bench.check_lease()
         began = time.perf_counter()
         names, chunk = bench.cloud.names, message.chunk.number
-        rejects_key, _ = _store(rejects, names.rejects(message.job, chunk, attempt), bench)
+        rejects_key, _ = _store(tally.rejects, names.rejects(message.job, chunk, attempt), bench)
         _check(message, source, tally, bench)
-        output_key, output_sha256 = _store(output, names.output(message.job, chunk, attempt), bench)
+        output_key, output_sha256 = _store(tally.output, names.output(message.job, chunk, attempt), bench)
         tally.seconds_writing += time.perf_counter() - began
     bench.report(tally.rows_read)
     bench.check_lease()
@@ -99,63 +103,73 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
     )
 
 
-def _score(
-    message: ChunkMessage,
-    bench: Workbench,
-    *,
-    source: Source,
-    bundle: Bundle,
-    output: PartFile,
-    rejects: PartFile,
-    tally: Tally,
-) -> None:
-    """Score the chunk's batches, up to the first that shows that the attempt is in vain."""
-    spec, quarantine = source.spec, tally.quarantine
-    with ReadAhead(_batches(message, bench, source=source, bundle=bundle)) as reading:
-        for batch in reading:
-            done_before = tally.rows_read
-            tally.rows_read += batch.features.num_rows
-            if spec.on_drift is OnDrift.FAIL and tally.rows_read > message.chunk.rows:
-                break  # There may be very many more.
-            began = time.perf_counter()
-            scored = score_batch(
-                bundle.score,
-                batch,
-                most=quarantine.left,
-                report=partial(bench.report, done_before),
-            )
-            done = time.perf_counter()
-            if scored.rejected:
-                rejected = rejected_rows(spec.id_columns, batch, scored.rejected)
-                rejects.write(rejected)
-                quarantine.take(rejected)
-                if quarantine.is_over:
+@dataclass(frozen=True)
+class _ChunkWork:
+    message: ChunkMessage
+    bench: Workbench
+    source: Source
+    bundle: Bundle
+
+    def score(self, folder: Path, *, carefully: bool = False) -> Tally:
+        """Score the chunk's batches into files below ``folder``, up to the first that shows it is in vain.
+
+        Raises:
+            UnreadableValue: the warehouse fails to give a value, and it was not read carefully.
+        """
+        prefix = "careful-" if carefully else ""
+        tally = Tally(
+            output=PartFile(folder / f"{prefix}output.parquet"),
+            rejects=PartFile(folder / f"{prefix}rejects.parquet"),
+            quarantine=Quarantine(most=self.source.spec.max_rejects),
+        )
+        with tally.output, tally.rejects, ReadAhead(self._batches(carefully=carefully)) as reading:
+            for batch in reading:
+                if batch is not None:
+                    self._take(batch, tally)
+                self.bench.report(tally.rows_read)
+                if self._is_in_vain(tally):
                     break
-            if scored.outputs.num_rows:
-                rows = scored_rows(spec.output_columns, batch, scored)
-                tally.checksum += Checksum.of(rows)
-                output.write(rows)
-            tally.rows_scored += scored.outputs.num_rows
-            tally.rows_rejected += len(scored.rejected)
-            tally.seconds_scoring += done - began
-            tally.seconds_writing += time.perf_counter() - done
-            bench.report(tally.rows_read)
-    tally.seconds_reading = reading.seconds
+        tally.seconds_reading = reading.seconds
+        return tally
 
+    def _batches(self, *, carefully: bool) -> Iterator[SourceBatch | None]:
+        reader = CarefulReader(
+            self.bench.warehouse.reader,
+            self.source,
+            features=self.bundle.manifest.feature_columns,
+            batch_rows=self.bench.batch_rows,
+        )
+        within = self.message.chunk.range
+        return reader.read_carefully(within) if carefully else reader.read(within)
 
-def _batches(
-    message: ChunkMessage, bench: Workbench, *, source: Source, bundle: Bundle
-) -> Iterator[SourceBatch]:
-    spec = source.spec
-    return bench.warehouse.reader.read(
-        Selection(table=source.table, where=spec.where),
-        features=bundle.manifest.feature_columns,
-        verbatim=source.verbatim,
-        split_column=spec.split_column,
-        split_type=spec.split_type,
-        within=message.chunk.range,
-        batch_rows=bench.batch_rows,
-    )
+    def _is_in_vain(self, tally: Tally) -> bool:
+        """Whether the chunk is refused whatever comes; and very much more may come."""
+        too_many_rows = tally.rows_read > self.message.chunk.rows
+        return tally.quarantine.is_over or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
+
+    def _take(self, batch: SourceBatch, tally: Tally) -> None:
+        spec = self.source.spec
+        began = time.perf_counter()
+        scored = score_batch(
+            self.bundle.score,
+            batch,
+            most=tally.quarantine.left,
+            report=partial(self.bench.report, tally.rows_read),
+        )
+        done = time.perf_counter()
+        tally.rows_read += batch.features.num_rows
+        if scored.rejected:
+            rejected = rejected_rows(spec.id_columns, batch, scored.rejected)
+            tally.rejects.write(rejected)
+            tally.quarantine.take(rejected)
+        if scored.outputs.num_rows:
+            rows = scored_rows(spec.output_columns, batch, scored)
+            tally.checksum += Checksum.of(rows)
+            tally.output.write(rows)
+        tally.rows_scored += scored.outputs.num_rows
+        tally.rows_rejected += len(scored.rejected)
+        tally.seconds_scoring += done - began
+        tally.seconds_writing += time.perf_counter() - done
 
 
 def _check(message: ChunkMessage, source: Source, tally: Tally, bench: Workbench) -> None:

@@ -150,6 +150,11 @@ class Reader(Protocol):
     ) -> Iterator[SourceBatch]:
         """Stream rows in batches of at most ``batch_rows``; memory does not grow with the range."""
 
+    def middle_key(
+        self, source: Selection, *, split_column: str, split_type: str, within: IdRange
+    ) -> str | None:
+        """Give the key that halves a range: rows are below it, and at or above it; None if none does."""
+
 
 class Publisher(Protocol):
     """What publishing asks."""

@@ -21,6 +21,7 @@ from skfleet_common.contracts.errors import (
     SkfleetError,
     SourceChanged,
     TryAgain,
+    UnreadableValue,
 )
 
 
@@ -87,7 +88,7 @@ _MEANINGS = (
     ),
     _Meaning(
         frozenset({"22"}),
-        Refused,
+        UnreadableValue,
         "A value was not what it should be while {doing} ({condition}); mend the rows or the request.",
     ),
     _Meaning(
@@ -158,7 +159,11 @@ def meaning(sqlstate: str | None, doing: str, address: str) -> SkfleetError:
             break
     else:
         known = _Meaning(frozenset(), EnvironmentFault, _UNKNOWN)
-    return known.error(known.sentence.format(address=address, doing=doing, condition=condition(sqlstate)))
+    words = condition(sqlstate)
+    error = known.error(known.sentence.format(address=address, doing=doing, condition=words))
+    if isinstance(error, UnreadableValue):
+        error.condition = words
+    return error
 
 
 def condition(sqlstate: str) -> str:

@@ -71,6 +71,24 @@ class PostgresReader:
                 for part in _slices(batch, batch_rows):
                     yield _source_batch(part, columns, names)
 
+    def middle_key(
+        self, source: Selection, *, split_column: str, split_type: str, within: IdRange
+    ) -> str | None:
+        """Give the middle one of the keys above the range's least; None if there is no other key."""
+        query = sql.SQL(
+            "WITH keys AS MATERIALIZED (SELECT {key} AS k {rows}), "
+            "above AS (SELECT k FROM keys WHERE k > (SELECT k FROM keys ORDER BY k LIMIT 1)) "
+            "SELECT {text} FROM above ORDER BY above.k OFFSET (SELECT count(*) / 2 FROM above) LIMIT 1"
+        ).format(
+            key=sql.Identifier(split_column),
+            rows=from_selection(source, within_range(split_column, split_type, within)),
+            text=as_text("k"),
+        )
+        with self.server.transaction(f"cutting {source.table.name}") as cursor:
+            cursor.execute(query)
+            found = cursor.fetchone()
+        return None if found is None else str(found[0])
+
     @contextmanager
     def _stream(self, query: str, settings: str) -> Iterator[AdbcRecordBatchReader]:
         try:
