@@ -55,6 +55,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
             cascade_views=spec.cascade_views,
         ),
         _parts(commits, bench),
+        alive=lambda: bench.report(scored),
     )
     _succeed(message, commits, bench, is_new=published.is_new)
 
