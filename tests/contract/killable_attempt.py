@@ -143,7 +143,7 @@ class LedgerPublisher:
     stand: Callable[[], None]
     check: Callable[[], None]
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> Published:
+    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch], **_: Any) -> Published:
         """Load at once, and stand still before the transaction that counts."""
         loaded = list(parts)
         self.stand()

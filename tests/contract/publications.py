@@ -90,11 +90,14 @@ class Publishing:
         self._asked = asked
         self._parts = [part(0, asked.rows)] if parts is None else parts
         self._thread = threading.Thread(target=self._publish)
+        self.is_alive = threading.Event()
         self.outcome: Published | SkfleetError | None = None
 
     def _publish(self) -> None:
         try:
-            self.outcome = self._place.warehouse.publisher.publish(self._asked, self._parts)
+            self.outcome = self._place.warehouse.publisher.publish(
+                self._asked, self._parts, alive=self.is_alive.set
+            )
         except SkfleetError as exc:
             self.outcome = exc
 

@@ -146,6 +146,8 @@ def test_a_reader_that_locks_in_another_order_is_not_the_victim_of_a_deadlock(pl
     asked = publication(place, rows=10, if_exists=IfExists.REPLACE, cascade_views=True)
     with closing(psycopg2.connect(place.server.url)) as reader, reader.cursor() as cursor:
         cursor.execute(f"SELECT prediction FROM {place.schema}.scores")
+        # The server looks for deadlocks when somebody has waited for a second.
+        cursor.execute("SET lock_timeout = '900ms'")
         with Publishing(place, asked) as publishing:
             eventually(lambda: waiting(place, "relation"))  # it has locked the view
             cursor.execute(f"SELECT prediction FROM {place.schema}.seen")

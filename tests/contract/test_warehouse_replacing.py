@@ -325,6 +325,9 @@ def test_readers_do_not_wait_for_indexes_to_be_built(place: Place) -> None:
         with Publishing(place, publication(place, rows=5, if_exists=IfExists.REPLACE)) as publishing:
             eventually(lambda: waiting(place, "advisory"))
             reads = place.sql("SET statement_timeout = '5s'; SELECT prediction FROM scores")
+            # Nor does its worker take the publisher for stuck.
+            publishing.is_alive.clear()
+            assert publishing.is_alive.wait(timeout=30)
             cursor.execute("SELECT pg_advisory_unlock(4711)")
         assert publishing.outcome == Published(rows=5, is_new=True)
     assert reads == [("old",)]

@@ -99,7 +99,7 @@ def _publish(
         id_columns=id_columns_of(spec),
         cascade_views=spec.cascade_views,
     )
-    return bench.warehouse.publisher.publish(publication, parts)
+    return bench.warehouse.publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
 
 
 def _succeed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -159,11 +159,19 @@ class Reader(Protocol):
 class Publisher(Protocol):
     """What publishing asks."""
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> Published:
+    def publish(
+        self,
+        publication: Publication,
+        parts: Iterable[pa.RecordBatch],
+        *,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Published:
         """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
 
         What a replaced table has besides its rows, its successor has too. When the ledger already has a
         publication of the job, nothing is done, and what it says is given.
+        ``alive`` is called now and then, from another thread, while the warehouse works on what was loaded:
+        it may build indexes for longer than a scorer may go without a word.
         """
 
     def abandon(self, table: TableName, *, job: str, run: int) -> bool:

@@ -15,7 +15,7 @@ building indexes, which may take an hour, keep nobody waiting and are not done a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,6 +38,7 @@ from skfleet_common.tables.postgres.ledger import (
 )
 from skfleet_common.tables.postgres.load import copy_into
 from skfleet_common.tables.postgres.outputs import refuse_output
+from skfleet_common.tables.postgres.pulse import pulse
 from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.staging import make_staging, refuse_repeated_ids, staging_for
 from skfleet_common.tables.postgres.successor import Altered, rename, succeed, wait_for_locks
@@ -59,7 +60,13 @@ class PostgresPublisher:
 
     server: Server
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> Published:
+    def publish(
+        self,
+        publication: Publication,
+        parts: Iterable[pa.RecordBatch],
+        *,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Published:
         """Load ``parts`` and make them the output; nothing is done if the job has published before.
 
         Raises:
@@ -84,7 +91,9 @@ class PostgresPublisher:
             )
             old = belongings_of(cursor, table) if publication.if_exists is IfExists.REPLACE else None
             staging = _load(cursor, publication, parts, old)
-            return _settle(cursor, staging, publication, old)
+            with pulse(alive):
+                refuse_repeated_ids(cursor, staging, publication)
+                return _settle(cursor, staging, publication, old)
 
     def abandon(self, table: TableName, *, job: str, run: int) -> bool:
         """Rule out that a run ever publishes; False, with nothing done, if the job has published.
@@ -140,7 +149,7 @@ def _rows_settled(cursor: Cursor, publication: Publication) -> int | None:
 def _load(
     cursor: Cursor, publication: Publication, parts: Iterable[pa.RecordBatch], old: Belongings | None
 ) -> TableName:
-    """Load the parts beside the target, and check that they are what was promised."""
+    """Load the parts beside the target, and check that they are as many as was promised."""
     table = publication.table
     staging = staging_for(table, publication.job, publication.run)
     make_staging(cursor, staging, publication.columns, None if old is None else old.build)
@@ -151,9 +160,6 @@ def _load(
             f"The output of job {publication.job} has {rows:,} rows where {publication.rows:,} were "
             "scored; nothing was published: run the job again."
         )
-    # Also lets the first readers have good plans.
-    cursor.execute(sql.SQL("ANALYZE {}").format(qualified(staging)))
-    refuse_repeated_ids(cursor, staging, publication)
     return staging
 
 

@@ -63,6 +63,8 @@ def refuse_repeated_ids(cursor: Cursor, staging: TableName, publication: Publica
     Raises:
         JobFailed: the sentence says how many ids repeat, and never which.
     """
+    # The first readers of the new table have good plans by it too.
+    cursor.execute(sql.SQL("ANALYZE {}").format(qualified(staging)))
     if not publication.id_columns:
         return
     cursor.execute(
