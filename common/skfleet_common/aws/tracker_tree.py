@@ -14,7 +14,7 @@ write.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from skfleet_common.aws.faults import cloud_faults
@@ -64,8 +64,9 @@ class Progress:
 
     done: frozenset[int]
     failed: frozenset[int]
-    #: When the last of them came, by its worker's clock: for display. None before the first.
-    last_at: datetime | None = None
+    #: When the last of them came, by its worker's clock: for display. None before the first. A climb that
+    #: is repeated counts here, and changes nothing else.
+    last_at: datetime | None = field(default=None, compare=False)
 
 
 class TreeNodes(TrackerTable):
