@@ -93,7 +93,7 @@ def test_whoever_finds_a_publication_done_leaves_its_certificate_as_it_is(
     published = Published(rows=0, is_new=True)
     first = certify(spec, fleet.plan(job), [], run=1, published=published, now=before)
     fleet.cloud.store.put(fleet.cloud.names.certificate(job), first.to_json())
-    publish(job, bench, receive_count=2)
+    publish(job, bench, failures=1)
     assert fleet.cloud.tracker.job(job).state is JobState.SUCCEEDED
     assert certificate_of(job, fleet) == first
     assert (first.chunks, first.rows_published, first.checksum) == (0, 0, str(Checksum()))
@@ -105,7 +105,7 @@ def test_a_publication_that_nobody_certified_is_certified_by_whoever_gives_up(
 ) -> None:
     job = fleet.submit(rows=0)
     assert bench.warehouse.publisher.publish(publication_of(job, fleet), [])
-    publish(job, bench, receive_count=5, give_up="its scoring process was killed")
+    publish(job, bench, failures=4, give_up="its scoring process was killed")
     assert certificate_of(job, fleet).adds_up
 
 
