@@ -189,7 +189,8 @@ class Fleet:
             chunk_rows: Rows a chunk; chosen from the model's speed by default.
             allow_all_null: Features that may be NULL in every row.
             on_drift: ``fail``, or ``warn`` to publish a table whose rows changed while the job ran.
-            max_rejects: Rows that may be set aside because they cannot be scored, before the job fails.
+            max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
+                fails. Rows that a policy of the model rejects are not counted.
             cascade_views: Make views that depend on a replaced output table anew on its successor.
             token: Makes requests with the same token one job.
 

@@ -8,7 +8,9 @@ import multiprocessing
 import resource
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
+import psycopg2
 import pyarrow as pa
 import pytest
 from tests.conftest import eventually
@@ -316,3 +318,23 @@ def test_a_range_of_nulls_or_of_nothing_has_no_middle(place: Place) -> None:
     reader, source = place.warehouse.reader, place.rows_of("t")
     for within in (IdRange(nulls=True), IdRange(first="1", stop="9")):
         assert reader.middle_key(source, split_column="k", split_type="bigint", within=within) is None
+
+
+def test_text_that_is_no_utf8_makes_its_row_unreadable(place: Place) -> None:
+    """A database of encoding SQL_ASCII checks no text, whatever its clients want."""
+    name = f"ascii_{uuid.uuid4().hex[:8]}"
+    place.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'", as_superuser=True)
+    url = place.server.superuser_url.rpartition("/")[0] + f"/{name}"
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE t (id text, city text);"
+            " INSERT INTO t VALUES ('1', E'K\\xc3\\xb6ln'), (E'2\\xff', 'Ulm'),"
+            " ('3', E'K\\xf6ln'), ('4', NULL)"
+        )
+        connection.commit()
+    reader = open_warehouse(url, statement_seconds=60)
+    source = Selection(table=reader.catalogue.find_table("public.t"))
+    (batch,) = reader.reader.read(source, features=["city"], verbatim=["id"])
+    assert batch.unreadable == {1: "id is no UTF-8 text", 2: "city is no UTF-8 text"}
+    assert batch.features.column("city").to_pylist() == ["Köln", "Ulm", None, None]
+    assert batch.verbatim.column("id").to_pylist() == ["1", "2\ufffd", "3", "4"]

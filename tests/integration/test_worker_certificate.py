@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 from tests.integration.test_worker_publish import publication_of, publish
 from tests.integration.worker_fleet import Fleet
 
@@ -19,20 +21,20 @@ from skfleet_worker.bench import Workbench
 from skfleet_worker.publish import _succeed
 from skfleet_worker.reconciliation import certify
 
+PAGE = Path(__file__).parents[2] / "docs" / "certificate.md"
+
 ID = OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False)
 CARRIER = OutputColumn(name="carrier", warehouse_type="text", source="carried")
 MILES = OutputColumn(name="miles", warehouse_type="double precision", source="carried")
 
 
 def recomputed(job: str, fleet: Fleet, verbatim: list[str]) -> str:
-    """Read the published table with plain SQL, and give its checksum as docs/certificate.md says."""
-    table = fleet.output_table(job)
-    texts = "".join(f"{name}::text, " for name in verbatim)
-    rows = fleet.sql(f"SELECT {texts} prediction, proba_false, proba_true FROM {table} ORDER BY random()")
-    names = [*verbatim, "prediction", "proba_false", "proba_true"]
-    kinds = [pa.string()] * len(verbatim) + [pa.bool_(), pa.float64(), pa.float64()]
-    arrays = [pa.array([row[place] for row in rows], kind) for place, kind in enumerate(kinds)]
-    return str(Checksum.of(pa.RecordBatch.from_arrays(arrays, names=names)))
+    """Give the checksum of the published table, by the code that docs/certificate.md shows."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(code, shown)  # noqa: S102  (the documentation's own example)
+    kinds = {column.name: column.warehouse_type for column in fleet.bundle.manifest.output_columns()}
+    return str(shown["checksum"](fleet.server.url, str(fleet.output_table(job)), verbatim, kinds))
 
 
 def certificate_of(job: str, fleet: Fleet) -> Certificate:
