@@ -107,7 +107,7 @@ class Trial:
             record = self.wait_for_end()
             self._check_failure(record, must_fail)
             self.mend()
-            self.say("submitting again")
+            self.say("retrying")
             self.job = again(self, record)
         self._publish()
         self._check_success(self.wait_for_end())
@@ -290,14 +290,6 @@ class Trial:
         asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "token"}
         given = {name: value for name, value in vars(self.request).items() if name in asked}
         return json.dumps({**given, "id_column": "id"})
-
-    def submit_anew(self) -> str:
-        """Submit the same request once more as another job, without a gate."""
-        self.place.sql(gate.view(self.view, self.table))
-        request = replace(self.request, token=f"{self.name}-anew")
-        self.prepared = self.place.fleet.plan(request)
-        self.seen.clear()
-        return self.send(request)
 
     def _points(self) -> list[tuple[int, Fault]]:
         """Give the faults while scoring, each with the chunk at which the gate stops; job-enders last."""
