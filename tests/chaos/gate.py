@@ -46,6 +46,16 @@ class Gate:
             for chunk in self._held:
                 cursor.execute("SELECT pg_advisory_lock(%s, %s)", (CLASS, chunk))
 
+    def shut_again(self) -> bool:
+        """Stop the same chunks once more after a restart of the server; False while it takes no sessions."""
+        held = self._held
+        try:
+            self.shut(held[0], held[-1] + 1)
+        except psycopg2.OperationalError:
+            self._held = held
+            return False
+        return True
+
     def move(self, first: int) -> None:
         """Let the chunks before ``first`` go on."""
         passing = [chunk for chunk in self._held if chunk < first]

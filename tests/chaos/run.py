@@ -100,9 +100,9 @@ def play(scenario: Scenario, place: Place) -> Outcome:
 def restore(trial: Trial, *, failed: bool) -> None:
     """Leave nothing of a trial to the next one."""
     place = trial.place
-    place.wire.clear()
     place.restore_servers()
     trial.mend()
+    place.wire.clear()
     if failed:
         # Whatever still works on it must not meet the next trial.
         place.start_over()

@@ -24,7 +24,7 @@ class Courier(Fault):
         self.rule = trial.place.wire.add(self.kind, "sqs", *self.operations, **self.more())
 
     def mend(self, trial: Trial) -> None:
-        self.taken = trial.place.wire.rule(self.rule)["taken"]
+        self.taken = max(self.taken, trial.place.wire.rule(self.rule)["taken"])
 
     def has_hit(self, trial: Trial) -> bool:
         return bool(self.taken or trial.place.wire.rule(self.rule)["taken"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 from tests.chaos.fault import Fault, Moment
 from tests.chaos.faults.swap import HeldSwap
-from tests.chaos.trial import Trial
+from tests.chaos.trial import LOOK_SECONDS, Trial
 
 from skfleet.local.state import load_state
 
@@ -37,7 +39,14 @@ class PostgresRestarted(Fault):
     def strike(self, trial: Trial) -> None:
         _stop(trial, "postgres", signal.SIGINT)
         trial.say("the database is gone")
-        trial.place.restore_servers()
+        with ThreadPoolExecutor(1) as threads:
+            starting = threads.submit(trial.place.restore_servers)
+            # Its session held the gate. Nobody must run through it to the end of the table meanwhile.
+            while not trial.gate.shut_again():
+                if starting.done():
+                    starting.result()
+                time.sleep(LOOK_SECONDS)
+            starting.result()
 
 
 class PostgresRestartedInSwap(Fault):

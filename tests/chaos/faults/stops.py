@@ -6,7 +6,7 @@ import time
 
 import psutil
 from tests.chaos.fault import Fault
-from tests.chaos.place import ALLOWANCE_SECONDS, LEASE_SECONDS
+from tests.chaos.place import LEASE_SECONDS
 from tests.chaos.trial import Trial
 from tests.chaos.workers import Worker, lives
 
@@ -17,7 +17,7 @@ BEYOND_SECONDS = 1.0
 class Stopped(Fault):
     """SIGSTOP of one or both processes of a worker in the middle of a chunk, and SIGCONT later."""
 
-    past_seconds = LEASE_SECONDS + BEYOND_SECONDS
+    past_seconds: float = LEASE_SECONDS + BEYOND_SECONDS
 
     def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
         """Give the processes to stop, in that order."""
@@ -40,9 +40,9 @@ class Stopped(Fault):
 
 
 class ScorerStopped(Stopped):
-    """The scorer alone: its supervisor must not keep its lease alive for ever."""
+    """The scorer alone, and for good: its supervisor must not keep its lease alive for ever."""
 
-    past_seconds = max(ALLOWANCE_SECONDS, LEASE_SECONDS) + BEYOND_SECONDS
+    past_seconds = float("inf")
 
     def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
         return [scorer]
