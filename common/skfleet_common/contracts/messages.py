@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, Validation
 from skfleet_common.contracts.chunks import MAX_CHUNKS, Chunk, ChunkNumber
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.jobs import JobId
-from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
 
 #: The highest message version that this code reads, and the one that it writes.
 MESSAGE_VERSION = 1
@@ -59,7 +59,7 @@ _MESSAGE: TypeAdapter[ChunkMessage | PublishMessage] = TypeAdapter(Message)
 
 
 class _Head(Shape):
-    schema_version: PositiveInt
+    schema_version: SchemaVersion
 
 
 def encode(message: ChunkMessage | PublishMessage) -> str:
