@@ -60,13 +60,41 @@ class Settings(BaseModel):
         ge=0,
         description="How long a drain lets chunks in progress go on before it releases them.",
     )
-    max_attempts: int = Field(default=5, ge=1, le=10, description="Attempts before a chunk counts as failed.")
+    metadata_url: str = Field(
+        default="http://169.254.169.254",
+        pattern="^(off|http://[^/]+/?)$",
+        description="Where a worker asks for EC2's spot and rebalance notices; `off` asks nobody.",
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, le=10, description="Failed attempts after which a chunk has failed."
+    )
+    care_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How often a worker with a free scorer looks after dead letters, stalls and stragglers.",
+    )
+    stall_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        description="How long a running job may be without a commit before it is a stall.",
+    )
+    copy_seconds: float = Field(
+        default=120.0,
+        ge=0,
+        description="How long a straggler is held at least before it is sent a second time; 0 means never.",
+    )
     statement_seconds: int = Field(
         default=3_600,
         ge=1,
         # PostgreSQL counts milliseconds in 32 bits.
         le=2_147_483,
         description="Longest that one statement may run in the warehouse.",
+    )
+    retention_days: int = Field(
+        default=90,
+        gt=14,
+        description="Days after which what the tracker and the bucket know of a job expires; more than the "
+        "14 for which SQS keeps a message.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that a worker logs: debug, info, warning or error."

@@ -10,27 +10,29 @@ job.wait()
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TypeVar
 
+from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
 from skfleet.job import Job, find_job, newest_jobs
-from skfleet.preflight import Prepared, prepare
+from skfleet.preflight import Prepared, check_others, prepare
 from skfleet.progress import Silent, Steps
+from skfleet.redrive import Redriven, redrive
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
-from skfleet.target import describe_target, resolve_target, warehouse_url
+from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet.training import TrainedModel, TrainRequest, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.contracts.jobs import IfExists, OnDrift
+from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.settings import Settings
-from skfleet_common.tables import open_warehouse
-from skfleet_common.tables.port import Warehouse
+from skfleet_common.tables.port import Publisher, Warehouse
 
 
 class Fleet:
@@ -48,7 +50,7 @@ class Fleet:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse that ``SKFLEET_WAREHOUSE_URL`` names."""
-        return open_warehouse(warehouse_url(self.settings), statement_seconds=self.settings.statement_seconds)
+        return open_target_warehouse(self.settings)
 
     @cached_property
     def registry(self) -> Registry:
@@ -120,13 +122,15 @@ class Fleet:
         with self._steps.step("Opening the model", unit="bundles", total=1) as step:
             bundle = self.registry.open(request.model)
             step.reach(1)
-        return prepare(
+        prepared = prepare(
             request,
             bundle=bundle,
             warehouse=self.warehouse,
             workers=self.cloud.tracker.workers(),
             steps=self._steps,
         )
+        others = self.cloud.tracker.live_jobs_writing_to(prepared.output_table)
+        return replace(prepared, warnings=(*prepared.warnings, *check_others(prepared.output_table, others)))
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
@@ -138,7 +142,7 @@ class Fleet:
             self._steps.note(f"The same request is job {record.job} already; going on with it.")
             if record.state is JobState.SUBMITTING:
                 send_messages(record, cloud=self.cloud, steps=self._steps)
-            return Job(record, self.cloud)
+            return self._job(record)
         prepared = self.plan(request)
         for warning in prepared.warnings:
             self._steps.note(f"Note: {warning}")
@@ -151,7 +155,7 @@ class Fleet:
             asks=asks,
             steps=self._steps,
         )
-        return Job(record, self.cloud)
+        return self._job(record)
 
     def predict(
         self,
@@ -185,7 +189,8 @@ class Fleet:
             chunk_rows: Rows a chunk; chosen from the model's speed by default.
             allow_all_null: Features that may be NULL in every row.
             on_drift: ``fail``, or ``warn`` to publish a table whose rows changed while the job ran.
-            max_rejects: Rows that may be set aside because they cannot be scored, before the job fails.
+            max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
+                fails. Rows that a policy of the model rejects are not counted.
             cascade_views: Make views that depend on a replaced output table anew on its successor.
             token: Makes requests with the same token one job.
 
@@ -213,7 +218,7 @@ class Fleet:
 
     def jobs(self, limit: int = 20) -> list[Job]:
         """Give the newest jobs, newest first."""
-        return newest_jobs(self.cloud, limit)
+        return newest_jobs(self.cloud, limit, open_publisher=self._publisher)
 
     def job(self, job: str) -> Job:
         """Give a job by its id.
@@ -221,7 +226,28 @@ class Fleet:
         Raises:
             Refused: there is none.
         """
-        return find_job(self.cloud, job)
+        return find_job(
+            self.cloud, job, stall_seconds=self.settings.stall_seconds, open_publisher=self._publisher
+        )
+
+    def redrive(self, *, limit: int | None = None, dry_run: bool = False) -> Redriven:
+        """Send dead letters back to the queue, at most ``limit``; those whose job has ended are dropped."""
+        return redrive(self.cloud, limit=limit, dry_run=dry_run, steps=self._steps)
+
+    def clean_up(self, *, older_than_days: float = OLDER_THAN_DAYS, dry_run: bool = False) -> CleanUp:
+        """Remove what ended jobs left behind in the bucket; what a live job needs is never touched."""
+        return clean_up(self.cloud, older_than_days=older_than_days, dry_run=dry_run, steps=self._steps)
+
+    def _job(self, record: JobRecord) -> Job:
+        return Job(
+            record,
+            self.cloud,
+            stall_seconds=self.settings.stall_seconds,
+            open_publisher=self._publisher,
+        )
+
+    def _publisher(self) -> Publisher:
+        return self.warehouse.publisher
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

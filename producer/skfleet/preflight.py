@@ -12,13 +12,16 @@ from skfleet.sizing import choose_chunk_rows, estimate_seconds
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import Refused, UsageError, nearest
-from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.jobs import JobRecord, OutputColumn
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.versions import check_versions
 from skfleet_common.tables.port import Selection, Warehouse
+
+#: Other jobs with the same output that a note names.
+NAMED_JOBS = 3
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,9 @@ def check_output(
     output = warehouse.catalogue.resolve_output(request.output_table)
     if output == table.name:
         raise UsageError(f"The output table {output} is the source itself; name another with --output-table.")
-    warehouse.catalogue.check_output(output, columns, if_exists=request.if_exists)
+    warehouse.catalogue.check_output(
+        output, columns, if_exists=request.if_exists, cascade_views=request.cascade_views
+    )
     return output
 
 
@@ -215,3 +220,15 @@ def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) 
     if len(unfit) == len(workers):
         raise Refused(f"No live worker can score with {manifest.name}. {unfit[0]}")
     return [f"{len(unfit)} of {len(workers)} live workers cannot score with it. {unfit[0]}"] if unfit else []
+
+
+def check_others(output: TableName, others: Sequence[JobRecord]) -> list[str]:
+    """Say which jobs that have not ended publish to the same table: they take turns, in no certain order."""
+    if not others:
+        return []
+    named = ", ".join(record.job for record in others[:NAMED_JOBS])
+    more = f" and {len(others) - NAMED_JOBS} more" if len(others) > NAMED_JOBS else ""
+    return [
+        f"{output} is also the output of {named}{more}, not ended yet; they publish one after the other, "
+        "in no certain order."
+    ]

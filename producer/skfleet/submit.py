@@ -7,24 +7,19 @@ again sends every message once more (harmless: the first commit of a chunk wins)
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from skfleet.cancellation import UNPUBLISHED
+from skfleet.dispatch import send_chunks, send_publish
 from skfleet.preflight import Prepared
 from skfleet.progress import Steps
 from skfleet.request import PredictRequest
+from skfleet.runs import FIRST_RUN, chunk_plan
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import JobRecord, JobSpec
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
-
-#: Messages between two updates of the progress bar.
-MESSAGES_A_STEP = 100
-
-FIRST_RUN = 1
 
 
 def find_submitted(cloud: Cloud, request: PredictRequest, *, token: str, asks: str) -> JobRecord | None:
@@ -89,23 +84,26 @@ def submit(
 
 def send_messages(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
     """Send every message of a submitted job, some perhaps once more, and let it run."""
-    plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(record.job)))
-    with steps.step("Sending chunks", total=len(plan.chunks), unit="chunks") as step:
-        for sent, bodies in _batches(record, plan):
-            cloud.queue.send(bodies)
-            step.reach(sent)
-    if plan.chunks:
-        cloud.tracker.move(record.job, JobState.RUNNING, run=record.run)
-    else:  # no worker will ever find the root of an empty tree full
-        cloud.tracker.begin_publishing(record.job, run=record.run)
-        cloud.queue.send([encode(PublishMessage(job=record.job, run=record.run))])
+    chunks = chunk_plan(cloud, record.job).chunks
+    if not chunks:
+        send_publish(cloud, record)
+        return
+    send_chunks(cloud, record, chunks, positions=range(len(chunks)), steps=steps)
+    cloud.tracker.move(record.job, JobState.RUNNING, run=record.run)
 
 
 def _cancel(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
     """Cancel a job that this process was submitting, if it was written down at all."""
     reason = "Interrupted while it was being submitted."
     try:
-        cancelled = cloud.tracker.move(record.job, JobState.CANCELLED, run=record.run, reason=reason)
+        cancelled = cloud.tracker.move(
+            record.job,
+            JobState.CANCELLED,
+            run=record.run,
+            reason=reason,
+            finished_at=datetime.now(UTC),
+            only_from=UNPUBLISHED,
+        )
     except NoSuchJob:
         return
     steps.note(
@@ -113,27 +111,6 @@ def _cancel(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
         if cancelled
         else f"Job {record.job} is being published already; see it with: skfleet status {record.job}"
     )
-
-
-def _batches(record: JobRecord, plan: ChunkPlan) -> Iterator[tuple[int, list[str]]]:
-    """Give the bodies of the plan's messages in batches, each with the number sent after it."""
-    for begin in range(0, len(plan.chunks), MESSAGES_A_STEP):
-        batch = plan.chunks[begin : begin + MESSAGES_A_STEP]
-        yield (
-            begin + len(batch),
-            [
-                encode(
-                    ChunkMessage(
-                        job=record.job,
-                        run=record.run,
-                        position=begin + offset,
-                        run_chunks=len(plan.chunks),
-                        chunk=chunk,
-                    )
-                )
-                for offset, chunk in enumerate(batch)
-            ],
-        )
 
 
 def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, now: datetime) -> JobSpec:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from skfleet.local.stack import running_settings
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
+
+if TYPE_CHECKING:
+    from skfleet_common.tables.port import Warehouse
 
 
 def resolve_target(settings: Settings) -> Settings:
@@ -51,3 +55,14 @@ def warehouse_url(settings: Settings) -> str:
             "No warehouse is named; set SKFLEET_WAREHOUSE_URL=postgresql://user:password@host:port/database."
         )
     return settings.warehouse_url
+
+
+def open_target_warehouse(settings: Settings) -> Warehouse:
+    """Give the warehouse that ``settings`` name; nothing is connected before its first use.
+
+    Raises:
+        EnvironmentFault: they name none.
+    """
+    from skfleet_common.tables import open_warehouse  # noqa: PLC0415  (pyarrow: --help need not wait)
+
+    return open_warehouse(warehouse_url(settings), statement_seconds=settings.statement_seconds)

@@ -20,7 +20,7 @@ from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.model.scoring import Scored
-from skfleet_common.tables.port import Publication, Selection, SourceBatch
+from skfleet_common.tables.port import Publication, Published, Selection, SourceBatch
 
 CHUNK_ROWS = 2
 TURN_SECONDS = 60
@@ -122,17 +122,17 @@ class Ledger:
 
     def publish(
         self, publication: Publication, parts: Iterable[pa.RecordBatch], *, check: Callable[[], None]
-    ) -> bool:
+    ) -> Published:
         """Do what the port says; ``check`` looks at the world at the moment of the effect."""
         if self._is_settled(publication):
-            return False
+            return Published(publication.rows, is_new=False)
         assert sum(part.num_rows for part in parts) == publication.rows
         # Another worker may have published while this one loaded.
         if self._is_settled(publication):
-            return False
+            return Published(publication.rows, is_new=False)
         check()
         self.published.append(publication.run)
-        return True
+        return Published(publication.rows, is_new=True)
 
     def _is_settled(self, publication: Publication) -> bool:
         if not self.published and publication.run in self.abandoned:
@@ -148,7 +148,7 @@ class LedgerPublisher:
     stand: Callable[..., None]
     check: Callable[[], None]
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> bool:
+    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch], **_: Any) -> Published:
         """Load at once, and stand still before the transaction that counts."""
         loaded = list(parts)
         self.stand("publish")

@@ -18,6 +18,8 @@ class Answer:
     body: bytes
     status: int = 200
     promised: int | None = None
+    #: The server's clock, as the Date header writes it; None is this host's.
+    date: str | None = None
 
     @classmethod
     def of_json(cls, value: object, *, status: int = 200) -> Answer:
@@ -26,10 +28,11 @@ class Answer:
 
 @dataclass
 class ScriptedEndpoint:
-    """Where it listens, and the JSON requests that it got."""
+    """Where it listens, and what it got: JSON requests, and the bodies of others."""
 
     url: str = ""
     requests: list[Any] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -43,12 +46,17 @@ def scripted_endpoint(answers: Sequence[Answer]) -> Iterator[ScriptedEndpoint]:
             self._answer()
 
         def do_POST(self) -> None:
-            endpoint.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if body.startswith("{"):
+                endpoint.requests.append(json.loads(body))
+            else:
+                endpoint.bodies.append(body)
             self._answer()
 
         def _answer(self) -> None:
             answer = left.pop(0)
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
+            self.send_header("Date", answer.date or self.date_time_string())
             self.send_header(
                 "Content-Length", str(len(answer.body) if answer.promised is None else answer.promised)
             )

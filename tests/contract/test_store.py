@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.contract.aws_emulator import new_settings
 from tests.contract.scripted_endpoint import Answer, scripted_endpoint
 
 from skfleet_common.aws.clients import open_clients
-from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.session import Cloud, create_fleet
 from skfleet_common.aws.store import NoSuchObject, ObjectStore
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
@@ -128,3 +130,67 @@ def test_a_download_that_is_cut_off_is_made_again(tmp_path: Path) -> None:
     with scripted_endpoint([cut, whole]) as endpoint, store_at(endpoint.url) as store:
         store.download("key", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b"whole body"
+
+
+def test_objects_are_listed_with_size_and_age_by_the_stores_own_clock() -> None:
+    page = """<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key>
+    <Size>7</Size><LastModified>2001-02-03T04:05:00.250Z</LastModified></Contents></ListBucketResult>"""
+    dated = Answer(page.encode(), date="Sat, 03 Feb 2001 04:06:00 GMT")
+    with scripted_endpoint([dated]) as endpoint, store_at(endpoint.url) as store:
+        (found,) = store.list_objects("")
+    assert (found.key, found.size_bytes, found.age_seconds) == ("k", 7, 59.75)
+
+
+def test_a_new_object_has_no_age(store: ObjectStore) -> None:
+    store.put("new/key", b"bytes")
+    (found,) = store.list_objects("new/")
+    assert (found.key, found.size_bytes) == ("new/key", 5)
+    assert 0 <= found.age_seconds < 60
+
+
+def test_more_objects_are_deleted_than_one_request_takes(store: ObjectStore) -> None:
+    keys = [f"many/{n:04d}" for n in range(1_001)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda key: store.put(key, b""), [*keys, "other"]))
+    store.delete([*keys, "missing"])
+    store.delete([])
+    assert list(store.list_keys("")) == ["other"]
+
+
+def _undeleted(code: str) -> Answer:
+    return Answer(f"<DeleteResult><Error><Key>b</Key><Code>{code}</Code></Error></DeleteResult>".encode())
+
+
+def test_objects_that_s3_failed_to_delete_are_deleted_again_alone() -> None:
+    with (
+        scripted_endpoint([_undeleted("InternalError"), Answer(b"<DeleteResult/>")]) as endpoint,
+        store_at(endpoint.url) as store,
+    ):
+        store.delete(["a", "b"])
+    assert [re.findall("<Key>(.)</Key>", body) for body in endpoint.bodies] == [["a", "b"], ["b"]]
+
+
+def test_an_object_that_may_not_be_deleted_is_told() -> None:
+    with (
+        scripted_endpoint([_undeleted("AccessDenied")]) as endpoint,
+        store_at(endpoint.url) as store,
+        pytest.raises(EnvironmentFault, match="DeleteObject"),
+    ):
+        store.delete(["a", "b"])
+
+
+def test_a_fleet_lets_the_leftovers_of_its_jobs_expire_and_keeps_the_rules_of_others(
+    aws_endpoint: str,
+) -> None:
+    first, second = new_settings(aws_endpoint), new_settings(aws_endpoint)
+    second = second.model_copy(update={"bucket": first.bucket, "retention_days": 30})
+    for settings in (first, second, second):
+        create_fleet(settings)
+    clients = open_clients(first)
+    rules = clients.s3.get_bucket_lifecycle_configuration(Bucket=str(first.bucket))["Rules"]
+    clients.s3.close()
+    assert {(rule["Filter"]["Prefix"], rule["Expiration"]["Days"]) for rule in rules} == {
+        (f"{first.fleet}/jobs/", 90),
+        (f"{second.fleet}/jobs/", 30),
+    }
+    assert len(rules) == 2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from itertools import product
 
 import pytest
-from tests.contract.samples import CREATED, new_job
+from tests.contract.samples import CREATED, new_commit, new_job
 
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob, Tracker
-from skfleet_common.aws.tracker_table import job_key
+from skfleet_common.aws.tracker_table import DAY_SECONDS, job_key
+from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.states import LEGAL_MOVES, JobState
 
@@ -177,6 +180,74 @@ def test_a_new_run_begins_once_and_only_after_a_failure(tracker: Tracker) -> Non
     record = tracker.job(job)
     assert (record.state, record.run, record.run_chunks) == (JobState.RUNNING, 2, 1)
     assert (record.reason, record.finished_at, record.chunks) == (None, None, 3)
+
+
+def test_a_move_may_be_kept_to_fewer_states_than_the_legal_ones(tracker: Tracker) -> None:
+    job = stand_at(tracker, JobState.PUBLISHING)
+    assert not tracker.move(job, JobState.CANCELLED, run=1, only_from={JobState.RUNNING})
+    assert tracker.job(job).state is JobState.PUBLISHING
+    assert tracker.move(job, JobState.CANCELLED, run=1, only_from={JobState.PUBLISHING})
+    # What may not be left at all is not left because it is named.
+    assert not tracker.move(job, JobState.RUNNING, run=1, only_from={JobState.CANCELLED, JobState.RUNNING})
+
+
+def test_a_job_is_collected_once_it_has_failed_and_never_retried_after_that(tracker: Tracker) -> None:
+    for state in set(JobState) - {JobState.FAILED}:
+        assert not tracker.collect(stand_at(tracker, state), run=1, at=CREATED)
+    job = stand_at(tracker, JobState.FAILED)
+    assert not tracker.collect(job, run=2, at=CREATED)
+    assert tracker.collect(job, run=1, at=CREATED)
+    assert tracker.collect(job, run=1, at=datetime.now(UTC))
+    assert tracker.job(job).collected_at == CREATED
+    assert not tracker.start_run(job, run=2, run_chunks=1)
+    assert not tracker.collect("nothing", run=1, at=CREATED)
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_of_a_retry_and_a_clean_up_at_once_one_wins(tracker: Tracker, _: int) -> None:
+    job = stand_at(tracker, JobState.FAILED)
+    with ThreadPoolExecutor(2) as threads:
+        retried = threads.submit(tracker.start_run, job, run=2, run_chunks=1)
+        collected = threads.submit(tracker.collect, job, run=1, at=CREATED)
+    assert retried.result() is not collected.result()
+
+
+def test_all_that_a_job_writes_expires_and_later_writes_put_that_off(cloud: Cloud) -> None:
+    days = [0.0]
+    tracker = changed(cloud.tracker, retention_days=20, clock=lambda: time.time() + days[0] * DAY_SECONDS)
+
+    def expiries() -> dict[str, float]:
+        items = tracker.client.scan(TableName=tracker.name)["Items"]
+        return {item["pk"]["S"]: (int(item["expires_at"]["N"]) - time.time()) / DAY_SECONDS for item in items}
+
+    record = new_job()
+    tracker.create_job(record, token=record.token)
+    tracker.commit(new_commit(record.job, 0))
+    tracker.climb(record.job, 1, 0, 1, failed=False)
+    tracker.hold_table(record.output_table, address="here", job=record.job, run=1)
+    assert len(expiries()) == 5
+    assert all(19.9 < left <= 20 for left in expiries().values())
+    days[0] = 5.0
+    tracker.move(record.job, JobState.FAILED, run=1)
+    tracker.climb(record.job, 1, 0, 1, failed=False)
+    late = {pk.split("#")[0] + pk[-4:] for pk, left in expiries().items() if left > 24.9}
+    assert late == {"job" + record.job[-4:], "job#0#0"}
+    days[0] = 8.0
+    tracker.start_run(record.job, run=2, run_chunks=1)
+    assert max(expiries().values()) > 27.9
+
+
+def test_live_jobs_that_write_to_a_table_are_found(cloud: Cloud) -> None:
+    now = datetime(2026, 12, 2, tzinfo=UTC)
+    table = TableName(schema_name="public", name="scores")
+    this, last = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
+    live = [new_job(created_at=created, output_table=table) for created in (this, last)]
+    ended = new_job(created_at=this, output_table=table)
+    elsewhere = new_job(created_at=this, output_table=TableName(schema_name="other", name="scores"))
+    for record in (*live, ended, elsewhere):
+        cloud.tracker.create_job(record, token=record.token)
+    cloud.tracker.move(ended.job, JobState.FAILED, run=1)
+    assert cloud.tracker.live_jobs_writing_to(table, now=now) == live
 
 
 def test_jobs_are_listed_newest_first_across_months(cloud: Cloud) -> None:

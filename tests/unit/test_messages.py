@@ -18,6 +18,7 @@ from skfleet_common.contracts.messages import (
     PublishMessage,
     decode,
     encode,
+    with_failures,
 )
 
 KEYS = st.none() | st.text(max_size=200)
@@ -131,3 +132,10 @@ def test_what_a_message_holds_is_not_repeated_in_the_error() -> None:
 @given(MESSAGES)
 def test_a_body_holds_only_characters_that_sqs_takes(message: ChunkMessage | PublishMessage) -> None:
     assert all(" " <= character <= "~" for character in encode(message))
+
+
+def test_a_count_of_failures_leaves_what_a_newer_version_added() -> None:
+    body = with_failures('{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', 3)
+    assert decode(body) == PublishMessage(job="a-job", run=2, failures=3)
+    assert json.loads(body)["added_later"] == [1]
+    assert json.loads(with_failures(body, 4))["failures"] == 4

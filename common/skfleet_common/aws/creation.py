@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +13,9 @@ from skfleet_common.aws.tracker_table import LISTING_INDEX, TTL_ATTRIBUTE
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.contracts.names import FleetNames
 from skfleet_common.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import LifecycleRuleTypeDef
 
 #: Every spot loss raises the receive count, so that fewer would dead-letter healthy messages.
 MAX_RECEIVES = 10
@@ -34,6 +38,7 @@ def create_fleet(settings: Settings) -> None:
     clients = open_clients(settings)
     with cloud_faults(f"the fleet {settings.fleet} at {clients.where}"):
         _create_bucket(clients, settings.bucket)
+        _expire_jobs(clients, settings.bucket, names, days=settings.retention_days)
         dead = _create_queue(clients, names.dead_letter_queue, lease_seconds=settings.lease_seconds)
         dead_arn = clients.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
         _create_queue(
@@ -58,6 +63,24 @@ def _create_bucket(clients: Clients, bucket: str) -> None:
     except ClientError as exc:
         if error_code(exc) != "BucketAlreadyOwnedByYou":
             raise
+
+
+def _expire_jobs(clients: Clients, bucket: str, names: FleetNames, *, days: int) -> None:
+    """Let S3 remove what jobs left behind; rules of other fleets in the bucket stay."""
+    ours: LifecycleRuleTypeDef = {
+        "ID": f"skfleet-{names.fleet}-jobs",
+        "Status": "Enabled",
+        "Filter": {"Prefix": names.jobs_prefix()},
+        "Expiration": {"Days": days},
+    }
+    others: list[LifecycleRuleTypeDef] = []
+    try:
+        others = clients.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]  # type: ignore[assignment]
+    except ClientError as exc:
+        if error_code(exc) != "NoSuchLifecycleConfiguration":
+            raise
+    rules = [ours, *(rule for rule in others if rule.get("ID") != ours["ID"])]
+    clients.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
 def _create_queue(

@@ -53,7 +53,9 @@ def connect_cloud(settings: Settings) -> Cloud:
         store=ObjectStore(clients.s3, settings.bucket, clients.where),
         queue=_queue(clients, names.queue, settings.lease_seconds),
         dead_letters=_queue(clients, names.dead_letter_queue, settings.lease_seconds),
-        tracker=Tracker(clients.dynamodb, names.tracker, clients.where),
+        tracker=Tracker(
+            clients.dynamodb, names.tracker, clients.where, retention_days=settings.retention_days
+        ),
         names=names,
     )
 

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from skfleet_common.aws.faults import cloud_faults, error_code
-from skfleet_common.contracts.errors import SkfleetError
+from skfleet_common.contracts.errors import EnvironmentFault, SkfleetError, TryAgain
 from skfleet_common.retry import cloud_calls
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _READ_BYTES = 1024 * 1024
+#: DeleteObjects takes a thousand keys (S3 API reference).
+MAX_DELETE_KEYS = 1_000
 
 #: S3 answers a condition that does not hold with 412, and If-Match on a missing key with 404.
 _CONDITION_CODES = frozenset({"PreconditionFailed", "412", "NoSuchKey"})
 _NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
+#: What S3 says of a key of DeleteObjects that it could not delete just now.
+_PASSING_CODES = frozenset({"InternalError", "ServiceUnavailable", "SlowDown"})
 
 
 class NoSuchObject(SkfleetError):
     """There is no object at a key. The caller says what that means, e.g. no such model."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it; both times are by S3's own clock, this host's has no say."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -140,6 +156,33 @@ class ObjectStore:
                 raise
         return True
 
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Give the objects whose keys begin with ``prefix``, in the order of their keys."""
+        with cloud_faults(self._target):
+            for page in self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            ):
+                now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+                for entry in page.get("Contents", []):
+                    # The header is in whole seconds, so that a new object may seem to be of the future.
+                    age = max(0.0, (now - entry["LastModified"]).total_seconds())
+                    yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"], age)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; a key without one is no error.
+
+        Raises:
+            TryAgain: S3 kept failing some of them; deleting all again is harmless.
+            EnvironmentFault: S3 refuses to delete one.
+        """
+        for first in range(0, len(keys), MAX_DELETE_KEYS):
+            left = list(keys[first : first + MAX_DELETE_KEYS])
+            for attempt in cloud_calls():
+                with attempt:
+                    left = self._delete_once(left)
+                    if left:
+                        raise TryAgain(f"S3 did not delete {len(left)} objects of {self._target}; try again.")
+
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Give the keys that begin with ``prefix``, in order."""
         with cloud_faults(self._target):
@@ -160,6 +203,21 @@ class ObjectStore:
                 for page in pages
                 for folder in page.get("CommonPrefixes", [])
             ]
+
+    def _delete_once(self, keys: Sequence[str]) -> list[str]:
+        """Delete one batch and give the keys that S3 failed for a reason which may pass."""
+        with cloud_faults(self._target):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        failed = answer.get("Errors", [])
+        for entry in failed:
+            if entry["Code"] not in _PASSING_CODES:
+                raise EnvironmentFault(
+                    f"AWS refuses to delete an object of {self._target} ({entry['Code']}); "
+                    "allow this role s3:DeleteObject."
+                )
+        return [entry["Key"] for entry in failed]
 
     @property
     def _target(self) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from skfleet_common.aws.faults import cloud_faults
 from skfleet_common.aws.tracker_table import (
     BLOCK_CHUNKS,
+    TTL_ATTRIBUTE,
     Item,
     TrackerTable,
     block_pk,
@@ -36,6 +37,8 @@ MAY_COMMIT = f"{FIRST_ATTEMPT} OR ({FAILED_EARLIER})"
 
 #: One write unit (DynamoDB read/write units page).
 MAX_COMMIT_BYTES = 1024
+#: Of these, what the item's expiry takes.
+EXPIRY_BYTES = len(TTL_ATTRIBUTE) + 21
 
 
 class Commits(TrackerTable):
@@ -48,7 +51,9 @@ class Commits(TrackerTable):
         """
         fitting = _fitting(commit)
         standing = self.put_if(
-            _item(fitting), MAY_COMMIT, {":failed": CommitOutcome.FAILED.value, ":run": commit.run}
+            _item(fitting) | to_item({TTL_ATTRIBUTE: self.expiry}),
+            MAY_COMMIT,
+            {":failed": CommitOutcome.FAILED.value, ":run": commit.run},
         )
         return fitting if standing is None else shape_of(Commit, standing)
 
@@ -79,7 +84,7 @@ class Commits(TrackerTable):
 
 def _fitting(commit: Commit) -> Commit:
     """Give the commit with its reason cut so that the item costs one write unit."""
-    excess = item_bytes(_item(commit)) - MAX_COMMIT_BYTES
+    excess = item_bytes(_item(commit)) + EXPIRY_BYTES - MAX_COMMIT_BYTES
     if excess <= 0 or commit.reason is None:
         return commit
     kept = max(0, len(commit.reason.encode()) - excess - len("…".encode()))

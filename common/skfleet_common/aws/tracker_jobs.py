@@ -13,8 +13,8 @@ two that race, one writes and both get what it wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,11 +22,10 @@ from botocore.exceptions import ClientError
 from skfleet_common.aws.faults import cloud_faults, error_code
 from skfleet_common.aws.tracker_table import (
     ITEM_VERSION,
-    LISTING_INDEX,
+    TTL_ATTRIBUTE,
     TrackerTable,
     attribute_names,
     job_key,
-    readable_shapes,
     shape_item,
     shape_of,
     to_item,
@@ -40,13 +39,11 @@ from skfleet_common.retry import cloud_calls
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-#: How far back ``jobs`` looks when there are few of them; each month is one query.
-LISTED_MONTHS = 24
-
 ABSENT = "attribute_not_exists(#pk)"
 HELD_BY = "#job = :holder"
 THIS_RUN = "#run = :run"
-RUN_FAILED = "#state = :failed AND #run = :before"
+RUN_FAILED = "#state = :failed AND #run = :before AND attribute_not_exists(#collected_at)"
+STILL_FAILED = "#state = :failed AND #run = :run"
 
 _TERMINAL = frozenset(state for state in JobState if state.is_terminal)
 
@@ -93,28 +90,6 @@ class JobRecords(TrackerTable):
         held = self.get(token_key(token))
         return None if held is None else self._find(held["job"]["S"])
 
-    def jobs(self, limit: int, *, now: datetime | None = None) -> list[JobRecord]:
-        """Give the newest jobs, newest first, as the index shows them: a moment late.
-
-        Jobs that this version cannot read are left out, so there may be fewer than ``limit``; :meth:`job`
-        says why.
-        """
-        newest: list[JobRecord] = []
-        for month in _months_back(now or datetime.now(UTC)):
-            with cloud_faults(self.target):
-                pages = self.client.get_paginator("query").paginate(
-                    TableName=self.name,
-                    IndexName=LISTING_INDEX,
-                    KeyConditionExpression="listing = :listing",
-                    ExpressionAttributeValues=to_item({":listing": f"jobs#{month}"}),
-                    ScanIndexForward=False,
-                    PaginationConfig={"MaxItems": limit - len(newest)},
-                )
-                newest += readable_shapes(JobRecord, (item for page in pages for item in page["Items"]))
-            if len(newest) >= limit:
-                break
-        return newest
-
     def move(
         self,
         job_id: str,
@@ -125,9 +100,12 @@ class JobRecords(TrackerTable):
         rows_scored: int | None = None,
         rows_rejected: int | None = None,
         finished_at: datetime | None = None,
+        only_from: Collection[JobState] | None = None,
     ) -> bool:
         """Move a job on, with what is known then; False if it may not move so from where it stands.
 
+        ``only_from`` names fewer states than the legal moves do: what a caller has made sure of may hold
+        for some of them alone.
         False also when it is there already: a reply that was lost looks like somebody else's move.
         Terminal states are left by :meth:`start_run` alone.
         """
@@ -137,7 +115,7 @@ class JobRecords(TrackerTable):
             "rows_rejected": rows_rejected,
             "finished_at": None if finished_at is None else finished_at.isoformat(),
         }
-        return self._move(job_id, to, run=run, facts=facts) is None
+        return self._move(job_id, to, run=run, facts=facts, only_from=only_from) is None
 
     def begin_publishing(self, job_id: str, *, run: int) -> bool:
         """Move a job to PUBLISHING if it may; give whether a publish message of that run is due.
@@ -148,27 +126,60 @@ class JobRecords(TrackerTable):
         return standing is None or (standing.state is JobState.PUBLISHING and standing.run == run)
 
     def start_run(self, job_id: str, *, run: int, run_chunks: int) -> bool:
-        """Begin run ``run`` over ``run_chunks`` chunks; False unless the run before it FAILED."""
+        """Begin run ``run`` over ``run_chunks`` chunks.
+
+        False unless the run before it FAILED, and when clean-up has begun to remove what it would need.
+        """
         standing = self.update_if(
             job_key(job_id),
-            "SET #state = :running, #run = :run, #run_chunks = :chunks REMOVE #reason, #finished_at",
+            f"SET #state = :running, #run = :run, #run_chunks = :chunks, #run_started_at = :now, "
+            f"#{TTL_ATTRIBUTE} = :expiry "
+            "REMOVE #reason, #finished_at",
             RUN_FAILED,
             {
+                ":expiry": self.expiry,
                 ":running": JobState.RUNNING.value,
                 ":failed": JobState.FAILED.value,
                 ":run": run,
                 ":before": run - 1,
                 ":chunks": run_chunks,
+                ":now": datetime.now(UTC).isoformat(),
             },
         )
         if standing == {}:
             raise _no_such(job_id)
         return standing is None
 
-    def _move(self, job_id: str, to: JobState, *, run: int, facts: Mapping[str, object]) -> JobRecord | None:
+    def collect(self, job_id: str, *, run: int, at: datetime) -> bool:
+        """Rule out that a FAILED job is retried, before clean-up takes what a retry would need.
+
+        False unless it FAILED in that run and still is; True again when it was ruled out before.
+        """
+        standing = self.update_if(
+            job_key(job_id),
+            "SET #collected_at = if_not_exists(#collected_at, :at)",
+            STILL_FAILED,
+            {":at": at.isoformat(), ":failed": JobState.FAILED.value, ":run": run},
+        )
+        return standing is None
+
+    def _move(
+        self,
+        job_id: str,
+        to: JobState,
+        *,
+        run: int,
+        facts: Mapping[str, object],
+        only_from: Collection[JobState] | None = None,
+    ) -> JobRecord | None:
         """Give None when the job moved, else its record as it stands."""
         known = {name: value for name, value in facts.items() if value is not None}
-        in_states, states = _one_of(state for state in states_before(to) if not state.is_terminal)
+        known[TTL_ATTRIBUTE] = self.expiry
+        in_states, states = _one_of(
+            state
+            for state in states_before(to)
+            if not state.is_terminal and (only_from is None or state in only_from)
+        )
         standing = self.update_if(
             job_key(job_id),
             "SET " + ", ".join(["#state = :to", *(f"#{name} = :{name}" for name in known)]),
@@ -210,13 +221,15 @@ class JobRecords(TrackerTable):
             {
                 "listing": f"jobs#{created_at:%Y-%m}",
                 "listed_at": created_at.isoformat(timespec="microseconds"),
+                TTL_ATTRIBUTE: self.expiry,
             }
         )
         held = ABSENT if instead_of is None else HELD_BY
         token_put: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self.name,
-                "Item": token_key(token) | to_item({"v": ITEM_VERSION, "job": record.job}),
+                "Item": token_key(token)
+                | to_item({"v": ITEM_VERSION, "job": record.job, TTL_ATTRIBUTE: self.expiry}),
                 "ConditionExpression": held,
                 "ExpressionAttributeNames": attribute_names(held),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -255,14 +268,6 @@ def _one_of(states: Iterable[JobState]) -> tuple[str, dict[str, str]]:
     """Give the condition that a job's state is one of ``states``, and its values."""
     values = {f":in_{state.value}": state.value for state in sorted(states)}
     return f"#state IN ({', '.join(values)})", values
-
-
-def _months_back(now: datetime) -> Iterator[str]:
-    """Give months like ``2026-11`` from tomorrow's backwards: another host's clock may be ahead."""
-    day = now.astimezone(UTC) + timedelta(days=1)
-    for _ in range(LISTED_MONTHS):
-        yield f"{day:%Y-%m}"
-        day = day.replace(day=1) - timedelta(days=1)
 
 
 def _passing(token: str) -> str:

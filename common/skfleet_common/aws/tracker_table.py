@@ -6,9 +6,13 @@
 | token    | ``token#<token>``                  | ``token``          |
 | commit   | ``job#<job>#block#<chunk // 200>`` | ``commit#0000123`` |
 | node     | ``job#<job>#run#<r>#node#<l>#<i>`` | ``node``           |
+| turn     | ``turn#[<address>,<schema>,<t>]``  | ``turn``           |
+| trouble  | ``job#<job>#run#<r>#troubles``     | ``chunk#0000123``  |
+| copy     | ``job#<job>#run#<r>#copies``       | ``copy#0000123``   |
 | worker   | ``worker#<worker>``                | ``worker``         |
 
-Every item carries ``v``, the schema version of what it holds. The index ``listing`` finds jobs by
+Every item carries ``v``, the schema version of what it holds, and expires some time after it was last
+written: nothing lives on that nobody needs. The index ``listing`` finds jobs by
 month and workers at all. No partition takes more than a node's or block's few hundred writes.
 """
 
@@ -16,7 +20,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -25,6 +30,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from skfleet_common.aws.faults import cloud_faults, error_code
+from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
 from skfleet_common.contracts.tree import FAN_IN, Node
 
@@ -35,9 +41,12 @@ if TYPE_CHECKING:
 LISTING_INDEX = "listing"
 #: DynamoDB deletes an item some time after this second of the epoch.
 TTL_ATTRIBUTE = "expires_at"
+#: How long a job's items are kept where nobody says otherwise.
+RETENTION_DAYS = 90
+DAY_SECONDS = 86_400
 #: Commits of neighbouring chunks share a partition: one query reads them all.
 BLOCK_CHUNKS = 200
-#: Version of the items that hold no stored shape: tokens and nodes.
+#: Version of the items that hold no stored shape: tokens, nodes and turns.
 ITEM_VERSION = 1
 
 #: An item, or part of one, as DynamoDB's own typed values.
@@ -68,6 +77,11 @@ def commit_sk(chunk: int) -> str:
 def node_key(job: str, run: int, node: Node) -> Item:
     """Give the key of a node of a run's completion tree."""
     return to_item({"pk": f"job#{job}#run#{run}#node#{node.level}#{node.index}", "sk": "node"})
+
+
+def turn_key(address: str, table: TableName) -> Item:
+    """Give the key of the turn to publish to a table; names may hold any character, so JSON parts them."""
+    return to_item({"pk": f"turn#{json.dumps([address, table.schema_name, table.name])}", "sk": "turn"})
 
 
 def worker_key(worker: str) -> Item:
@@ -122,6 +136,14 @@ class TrackerTable:
     name: str
     where: str
     fan_in: int = FAN_IN
+    #: Days after which a job's item expires, unless it is written again.
+    retention_days: int = RETENTION_DAYS
+    clock: Callable[[], float] = time.time
+
+    @property
+    def expiry(self) -> int:
+        """The second of the epoch after which what is written now may be deleted."""
+        return int(self.clock() + self.retention_days * DAY_SECONDS)
 
     @property
     def target(self) -> str:

@@ -64,6 +64,13 @@ class SourceChanged(Refused):
     """The source no longer is what the job was planned on. The user submits the job again."""
 
 
+class UnreadableValue(Refused):
+    """The warehouse cannot give a value, and fails the statement for it. The user mends the row."""
+
+    #: What the warehouse calls it: ``division by zero``.
+    condition: str = "it says no more"
+
+
 class TryAgain(SkfleetError):
     """A passing fault: throttling, a reset, a restart. The fleet itself tries again, with backoff."""
 

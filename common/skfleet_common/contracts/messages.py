@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
 from skfleet_common.contracts.chunks import MAX_CHUNKS, Chunk, ChunkNumber
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.jobs import JobId
-from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
 
 #: The highest message version that this code reads, and the one that it writes.
 MESSAGE_VERSION = 1
@@ -34,6 +35,8 @@ class ChunkMessage(StoredShape):
     position: ChunkNumber
     run_chunks: PositiveInt = Field(le=MAX_CHUNKS)
     chunk: Chunk
+    #: Attempts that failed before this message was sent in place of an earlier one.
+    failures: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:
@@ -48,6 +51,7 @@ class PublishMessage(StoredShape):
     kind: Literal["publish"] = "publish"
     job: JobId
     run: Run
+    failures: NonNegativeInt = 0
 
 
 Message = Annotated[ChunkMessage | PublishMessage, Field(discriminator="kind")]
@@ -55,12 +59,17 @@ _MESSAGE: TypeAdapter[ChunkMessage | PublishMessage] = TypeAdapter(Message)
 
 
 class _Head(Shape):
-    schema_version: PositiveInt
+    schema_version: SchemaVersion
 
 
 def encode(message: ChunkMessage | PublishMessage) -> str:
     """Give the message's body, in ASCII: SQS refuses some characters that a text key may hold (U+FFFF)."""
     return message.model_dump_json(ensure_ascii=True)
+
+
+def with_failures(body: str, failures: int) -> str:
+    """Give a readable body with another count of failures; what a newer version added to it stays."""
+    return json.dumps(json.loads(body) | {"failures": failures}, separators=(",", ":"))
 
 
 def decode(body: str) -> ChunkMessage | PublishMessage:

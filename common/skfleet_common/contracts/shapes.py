@@ -8,11 +8,14 @@ reads what a newer minor version wrote; a higher ``schema_version`` is refused b
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skfleet_common.contracts.errors import SkfleetError
+
+#: No version will ever need seven digits, but damage may write three thousand.
+SchemaVersion = Annotated[int, Field(ge=1, lt=1_000_000)]
 
 
 class UnreadableShape(SkfleetError):
@@ -36,7 +39,7 @@ class StoredShape(Shape):
     #: The version that this code writes, and the highest that it reads.
     WRITES: ClassVar[int] = 1
 
-    schema_version: PositiveInt = 1
+    schema_version: SchemaVersion = 1
 
     def to_json(self) -> bytes:
         """Give the compact JSON that is stored."""
@@ -67,7 +70,7 @@ class StoredShape(Shape):
 
 class _VersionOnly(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    schema_version: PositiveInt
+    schema_version: SchemaVersion
 
 
 def _first_problem(exc: ValidationError) -> str:

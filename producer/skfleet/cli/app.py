@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skfleet.cli import demo, jobs, local, models, predict, train
+from skfleet.cli import demo, jobs, local, models, operations, predict, train
 from skfleet.cli.output import emit_json, stderr
 from skfleet_common.contracts.errors import SkfleetError
 
@@ -29,6 +29,11 @@ app.command()(predict.predict)
 app.command()(jobs.jobs)
 app.command()(jobs.status)
 app.command()(jobs.wait)
+app.command()(operations.cancel)
+app.command()(operations.retry)
+app.command()(operations.resume)
+app.command()(operations.redrive)
+app.command()(operations.gc)
 
 
 def _version(asked: bool) -> None:

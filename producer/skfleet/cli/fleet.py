@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from skfleet.cli.output import stderr
 from skfleet.progress import Terminal
-from skfleet.target import describe_target, resolve_target
+from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
     from skfleet.api import Fleet
+    from skfleet.job import Job
     from skfleet_common.aws.session import Cloud
 
 
@@ -30,6 +31,21 @@ def open_cloud() -> Cloud:
     settings = resolve_target(Settings.load())
     _say_target(describe_target(settings))
     return connect_cloud(settings)
+
+
+def open_job(job: str) -> Job:
+    """Give a job of that fleet, which can be cancelled, retried and resumed."""
+    from skfleet.job import find_job  # noqa: PLC0415  (as above)
+    from skfleet_common.aws.session import connect_cloud  # noqa: PLC0415
+
+    settings = resolve_target(Settings.load())
+    _say_target(describe_target(settings))
+    return find_job(
+        connect_cloud(settings),
+        job,
+        stall_seconds=settings.stall_seconds,
+        open_publisher=lambda: open_target_warehouse(settings).publisher,
+    )
 
 
 def _say_target(target: str) -> None:

@@ -44,6 +44,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def size(number_of_bytes: float) -> str:
+    """Give an amount of bytes as a person says it."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number_of_bytes < 1000:  # noqa: PLR2004  (SI's own factor)
+            return f"{number_of_bytes:.3g} {unit}"
+        number_of_bytes /= 1000
+    return f"{number_of_bytes:,.1f} TB"
+
+
 def duration(seconds: float | None) -> str | None:
     """Give a length of time as a person says it."""
     if seconds is None:

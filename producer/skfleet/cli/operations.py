@@ -1,0 +1,120 @@
+"""``skfleet cancel``, ``retry``, ``resume``, ``redrive`` and ``gc``: at any moment, and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
+from skfleet.cli.fleet import open_cloud, open_job
+from skfleet.cli.jobs import AsJson, JobArgument
+from skfleet.cli.output import count, emit_json, emit_table, size, stderr, stdout
+from skfleet.leftovers import Why
+from skfleet.progress import Terminal
+from skfleet.redrive import Redriven
+from skfleet.redrive import redrive as send_back
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from skfleet.effect import Effect
+
+_WORDS = {
+    Why.LOST: "attempts that lost",
+    Why.PUBLISHED: "published",
+    Why.CANCELLED: "job cancelled",
+    Why.FAILED: "job failed",
+    Why.UNKNOWN: "no such job",
+}
+
+
+def cancel(job: JobArgument, as_json: AsJson = False) -> None:
+    """End a job that has not published; its output table stays as it is."""
+    _tell("skfleet.cancelled/1", open_job(job).cancel(), as_json=as_json)
+
+
+def retry(job: JobArgument, as_json: AsJson = False) -> None:
+    """Take the chunks of a FAILED job that are not done up again; what is done stays done."""
+    _tell("skfleet.retried/1", open_job(job).retry(steps=Terminal(stderr)), as_json=as_json)
+
+
+def resume(job: JobArgument, as_json: AsJson = False) -> None:
+    """Send again what a job waits for, after its producer died or the queue was purged."""
+    _tell("skfleet.resumed/1", open_job(job).resume(steps=Terminal(stderr)), as_json=as_json)
+
+
+def redrive(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many dead letters at most.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters back to the queue; those whose job has ended are dropped."""
+    done = send_back(open_cloud(), limit=limit, dry_run=dry_run, steps=Terminal(stderr))
+    if as_json:
+        emit_json("skfleet.redriven/1", done)
+        return
+    stdout.print(_of_redrive(done), markup=False)
+
+
+def gc(
+    older_than: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="DAYS", help="Age of published outputs, and of FAILED jobs, from which they go."
+        ),
+    ] = OLDER_THAN_DAYS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what ended jobs left behind in the bucket; a FAILED job that it removes cannot be retried."""
+    done = clean_up(open_cloud(), older_than_days=older_than, dry_run=dry_run, steps=Terminal(stderr))
+    if as_json:
+        emit_json("skfleet.gc/1", done)
+        return
+    _show_clean_up(done)
+
+
+def _tell(schema: str, effect: Effect, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(schema, effect)
+    else:
+        stdout.print(effect.sentence, markup=False)
+
+
+def _of_redrive(done: Redriven) -> str:
+    would = "would be " if done.dry_run else ""
+    sent = _messages(sum(done.sent.values()) + done.newer)
+    parts = [f"{sent} {would}sent back to the queue{_of_jobs(done.sent)}"]
+    if done.dropped:
+        parts.append(
+            f"{_messages(sum(done.dropped.values()))} {would}dropped, because the job has ended or is at "
+            f"another run{_of_jobs(done.dropped)}"
+        )
+    if done.unreadable:
+        parts.append(f"{_messages(done.unreadable)} that nobody can read stayed")
+    return "; ".join(parts) + "."
+
+
+def _messages(number: int) -> str:
+    return f"{count(number)} dead letter{'' if number == 1 else 's'}"
+
+
+def _of_jobs(by_job: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{job}: {count(number)}' for job, number in by_job.items())})" if by_job else ""
+
+
+def _show_clean_up(done: CleanUp) -> None:
+    if done.removed:
+        emit_table(
+            ["job", "why", "objects", "size"],
+            ((part.job, _WORDS[part.why], count(part.objects), size(part.bytes)) for part in done.removed),
+        )
+    for job in done.unreadable:
+        stderr.print(f"Job {job} was left alone: update skfleet here to read it.", markup=False)
+    verb = "would be removed" if done.dry_run else "removed"
+    stdout.print(f"{count(done.objects)} objects {verb}, {size(done.bytes)}.", markup=False)
