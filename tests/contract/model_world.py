@@ -185,11 +185,19 @@ class ModelWorld(World):
             assert finished.ending is Ending.ACK, "no attempt of these meets an error that may pass"
         cloud.queue.ack(Delivery(self.sent[index], receipt=str(index), receive_count=1, message_id="m"))
 
+    @property
+    def publishes(self) -> list[int]:
+        """The publish messages among those that were sent."""
+        return [index for index, body in enumerate(self.sent) if isinstance(decode(body), PublishMessage)]
+
     def go_on(self, place_number: int, index: int = -1) -> None:
+        """Let an attempt go on to one of the places where its kind comes by."""
+        places = self.places.get(self.attempts[index], VERB_PLACES)
+        self.go_to(places[place_number % len(places)], index)
+
+    def go_to(self, place: Place, index: int = -1) -> None:
         """Let an attempt go on until it stands before such a request, or to its end if it never does."""
         attempt = self.attempts[index]
-        places = self.places.get(attempt, VERB_PLACES)
-        place = places[place_number % len(places)]
         while not attempt.ended:
             attempt.step()
             self.look()
