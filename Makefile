@@ -62,6 +62,10 @@ bench: $(DEV_STAMP) ## Run the benchmarks
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/reading.py
 
+.PHONY: chaos
+chaos: $(DEV_STAMP) ## Break a local fleet in 200 ways and check every job, within 30 minutes
+	$(BIN)/python -m tests.chaos --report
+
 .PHONY: lock
 lock: $(BIN)/python ## Pin the requirements again, with hashes and no index address
 	$(BIN)/python -m pip install --quiet uv

@@ -189,7 +189,8 @@ class Fleet:
             chunk_rows: Rows a chunk; chosen from the model's speed by default.
             allow_all_null: Features that may be NULL in every row.
             on_drift: ``fail``, or ``warn`` to publish a table whose rows changed while the job ran.
-            max_rejects: Rows that may be set aside because they cannot be scored, before the job fails.
+            max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
+                fails. Rows that a policy of the model rejects are not counted.
             cascade_views: Make views that depend on a replaced output table anew on its successor.
             token: Makes requests with the same token one job.
 
@@ -225,7 +226,9 @@ class Fleet:
         Raises:
             Refused: there is none.
         """
-        return find_job(self.cloud, job, open_publisher=self._publisher)
+        return find_job(
+            self.cloud, job, stall_seconds=self.settings.stall_seconds, open_publisher=self._publisher
+        )
 
     def redrive(self, *, limit: int | None = None, dry_run: bool = False) -> Redriven:
         """Send dead letters back to the queue, at most ``limit``; those whose job has ended are dropped."""
@@ -236,7 +239,12 @@ class Fleet:
         return clean_up(self.cloud, older_than_days=older_than_days, dry_run=dry_run, steps=self._steps)
 
     def _job(self, record: JobRecord) -> Job:
-        return Job(record, self.cloud, open_publisher=self._publisher)
+        return Job(
+            record,
+            self.cloud,
+            stall_seconds=self.settings.stall_seconds,
+            open_publisher=self._publisher,
+        )
 
     def _publisher(self) -> Publisher:
         return self.warehouse.publisher

@@ -16,12 +16,18 @@ from skfleet.progress import Silent, Steps
 from skfleet.resume import resume
 from skfleet.retry import retry
 from skfleet.runs import chunk_plan, chunks_of_run
+from skfleet.stalls import StallNotes, find_stall
+from skfleet.troubles import ChunkTrouble, list_troubles
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.aws.tracker import Progress
+from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.errors import JobFailed, UsageError, WaitTimedOut
 from skfleet_common.contracts.jobs import CommitOutcome, JobRecord
+from skfleet_common.contracts.stalls import Straggler
 from skfleet_common.contracts.states import JobState
+from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
     from skfleet_common.tables.port import Publisher
@@ -32,6 +38,8 @@ SLOWEST_LOOK_SECONDS = 5.0
 
 #: Failed chunks that ``status`` lists in full; the counts always tell of all.
 FAILURES_SHOWN = 20
+
+DEFAULT_STALL_SECONDS: float = Settings().stall_seconds
 
 
 #: The progress of a job without chunks.
@@ -47,6 +55,7 @@ class ChunkFailure(BaseModel):
     reason: str
     worker: str
     attempt: str
+    attempts: int = 1
 
 
 class JobStatus(BaseModel):
@@ -74,16 +83,29 @@ class JobStatus(BaseModel):
     eta_seconds: float | None
     reason: str | None
     failures: tuple[ChunkFailure, ...] = ()
+    #: What the job is known to have done; None before it SUCCEEDED.
+    certificate: Certificate | None = None
+    troubles: tuple[ChunkTrouble, ...] = ()
+    #: Set while the job has had no commit for longer than SKFLEET_STALL_SECONDS; then the next two are, too.
+    stalled_seconds: float | None = None
+    stragglers: tuple[Straggler, ...] = ()
+    workers_alive: int | None = None
 
 
 class Job:
     """A submitted job. Any process that talks to the same fleet can get it by its id."""
 
     def __init__(
-        self, record: JobRecord, cloud: Cloud, *, open_publisher: Callable[[], Publisher] | None = None
+        self,
+        record: JobRecord,
+        cloud: Cloud,
+        *,
+        stall_seconds: float = DEFAULT_STALL_SECONDS,
+        open_publisher: Callable[[], Publisher] | None = None,
     ) -> None:
         self._record = record
         self._cloud = cloud
+        self._stall_seconds = stall_seconds
         self._open_publisher = open_publisher
         self._plan: ChunkPlan | None = None
 
@@ -114,6 +136,12 @@ class Job:
         rows_done += sum(chunks[position].rows for position in progress.done)
         now = record.finished_at or datetime.now(UTC)
         seconds = max(0.0, (now - record.created_at).total_seconds())
+        tracker = self._cloud.tracker
+
+        def missing() -> list[int]:
+            return [chunk.number for place, chunk in enumerate(chunks) if place not in progress.done]
+
+        stall = find_stall(tracker, record, progress, missing, stall_seconds=self._stall_seconds, now=now)
         return JobStatus(
             job=record.job,
             state=record.state,
@@ -135,7 +163,16 @@ class Job:
             eta_seconds=_eta(record, rows_done=rows_done, seconds=seconds),
             reason=record.reason,
             failures=self._failures(chunks[position].number for position in sorted(progress.failed)),
+            certificate=self._certificate(record),
+            troubles=list_troubles(tracker, record, missing),
+            stalled_seconds=stall.seconds if stall else None,
+            stragglers=stall.stragglers if stall else (),
+            workers_alive=stall.workers if stall else None,
         )
+
+    def certificate(self) -> Certificate | None:
+        """Give what the job is known to have done; None before it SUCCEEDED."""
+        return self._certificate(self._cloud.tracker.job(self.id))
 
     def wait(
         self,
@@ -153,12 +190,15 @@ class Job:
         """
         began = clock()
         pause = FIRST_LOOK_SECONDS
-        with (steps or Silent()).step("Scoring", total=self._record.rows) as step:
+        steps = steps or Silent()
+        notes = StallNotes(steps.note)
+        with steps.step("Scoring", total=self._record.rows) as step:
             while True:
                 status = self.status()
                 step.reach(status.rows_done, status.rows)
                 if status.state.is_terminal:
                     break
+                notes.see(status)
                 left = None if timeout_seconds is None else timeout_seconds - (clock() - began)
                 if left is not None and left <= 0:
                     raise WaitTimedOut(
@@ -203,24 +243,42 @@ class Job:
             self._plan = chunk_plan(self._cloud, self.id)
         return self._plan
 
+    def _certificate(self, record: JobRecord) -> Certificate | None:
+        if record.state is not JobState.SUCCEEDED:
+            return None
+        try:
+            return Certificate.from_json(self._cloud.store.get(self._cloud.names.certificate(record.job)))
+        except NoSuchObject:
+            return None  # clean-up took it
+
     def _failures(self, failed: Iterable[int]) -> tuple[ChunkFailure, ...]:
         commits = self._cloud.tracker.commits(self.id, islice(failed, FAILURES_SHOWN))
         return tuple(
             ChunkFailure(
-                chunk=commit.chunk, reason=commit.reason or "", worker=commit.worker, attempt=commit.attempt
+                chunk=commit.chunk,
+                reason=commit.reason or "",
+                worker=commit.worker,
+                attempt=commit.attempt,
+                attempts=commit.attempts,
             )
             for commit in commits
             if commit.outcome is CommitOutcome.FAILED
         )
 
 
-def find_job(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher] | None = None) -> Job:
+def find_job(
+    cloud: Cloud,
+    job: str,
+    *,
+    stall_seconds: float = DEFAULT_STALL_SECONDS,
+    open_publisher: Callable[[], Publisher] | None = None,
+) -> Job:
     """Give a job by its id.
 
     Raises:
         NoSuchJob: there is none.
     """
-    return Job(cloud.tracker.job(job), cloud, open_publisher=open_publisher)
+    return Job(cloud.tracker.job(job), cloud, stall_seconds=stall_seconds, open_publisher=open_publisher)
 
 
 def newest_jobs(

@@ -181,7 +181,9 @@ def check_output(
     output = warehouse.catalogue.resolve_output(request.output_table)
     if output == table.name:
         raise UsageError(f"The output table {output} is the source itself; name another with --output-table.")
-    warehouse.catalogue.check_output(output, columns, if_exists=request.if_exists)
+    warehouse.catalogue.check_output(
+        output, columns, if_exists=request.if_exists, cascade_views=request.cascade_views
+    )
     return output
 
 

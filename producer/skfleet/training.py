@@ -17,7 +17,7 @@ from skfleet_common.model.fit import fit_model
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.roles import assign_roles, columns_to_read
-from skfleet_common.tables.port import Selection, Warehouse
+from skfleet_common.tables.port import Selection, SourceBatch, Warehouse
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,18 @@ def _read(source: Selection, columns: list[str], *, warehouse: Warehouse, steps:
     rows = 0
     with steps.step("Reading training rows", total=source.table.estimated_rows or None) as step:
         for batch in warehouse.reader.read(source, features=columns):
+            _refuse_unreadable(batch, source)
             batches.append(batch.features)
             rows += batch.features.num_rows
             step.reach(rows)
         step.reach(rows, rows)
     return pa.Table.from_batches(batches) if batches else pa.table({name: pa.array([]) for name in columns})
+
+
+def _refuse_unreadable(batch: SourceBatch, source: Selection) -> None:
+    """Refuse rows from which nothing can be learned, and which nobody asked to leave out."""
+    for reason in batch.unreadable.values():
+        raise Refused(
+            f"{source.table.name} has a row whose {reason}; make it NULL, or leave the column out with "
+            "--exclude or the row with --where."
+        )

@@ -20,7 +20,7 @@ from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.model.scoring import Scored
-from skfleet_common.tables.port import Publication, Selection, SourceBatch
+from skfleet_common.tables.port import Publication, Published, Selection, SourceBatch
 
 CHUNK_ROWS = 2
 TURN_SECONDS = 60
@@ -33,8 +33,10 @@ class Crash(BaseException):
 class Attempt:
     """Work that goes from request to request as it is told; it starts at once, up to its first."""
 
-    def __init__(self, work: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, work: Callable[[Callable[..., None]], None]) -> None:
         self.ended = False
+        #: The request that it stands before.
+        self.before = ""
         self._turn = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
         self._dying = False
@@ -67,7 +69,7 @@ class Attempt:
         if self._broken is not None:
             raise self._broken
 
-    def _run(self, work: Callable[[Callable[[], None]], None]) -> None:
+    def _run(self, work: Callable[[Callable[..., None]], None]) -> None:
         try:
             work(self._stand)
         except Crash:
@@ -78,8 +80,9 @@ class Attempt:
             self.ended = True
             self._back.release()
 
-    def _stand(self) -> None:
+    def _stand(self, before: str = "") -> None:
         """Stand before a request until there is a turn."""
+        self.before = before
         if not self._dying:
             self._back.release()
             self._turn.acquire()
@@ -92,14 +95,16 @@ class Gated:
     """A client, before each of whose calls the attempt stands still."""
 
     client: Any
-    stand: Callable[[], None]
+    stand: Callable[..., None]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Give the client's method, after a turn."""
         method = getattr(self.client, name)
 
         def call(*args: Any, **given: Any) -> Any:
-            self.stand()
+            # A climb and a move of the job are the same call.
+            is_move = name == "update_item" and given["Key"]["sk"]["S"] == "job"
+            self.stand("move" if is_move else name)
             return method(*args, **given)
 
         return call
@@ -117,17 +122,17 @@ class Ledger:
 
     def publish(
         self, publication: Publication, parts: Iterable[pa.RecordBatch], *, check: Callable[[], None]
-    ) -> bool:
+    ) -> Published:
         """Do what the port says; ``check`` looks at the world at the moment of the effect."""
         if self._is_settled(publication):
-            return False
+            return Published(publication.rows, is_new=False)
         assert sum(part.num_rows for part in parts) == publication.rows
         # Another worker may have published while this one loaded.
         if self._is_settled(publication):
-            return False
+            return Published(publication.rows, is_new=False)
         check()
         self.published.append(publication.run)
-        return True
+        return Published(publication.rows, is_new=True)
 
     def _is_settled(self, publication: Publication) -> bool:
         if not self.published and publication.run in self.abandoned:
@@ -140,18 +145,18 @@ class LedgerPublisher:
     """One attempt's way to the ledger."""
 
     ledger: Ledger
-    stand: Callable[[], None]
+    stand: Callable[..., None]
     check: Callable[[], None]
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> bool:
+    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch], **_: Any) -> Published:
         """Load at once, and stand still before the transaction that counts."""
         loaded = list(parts)
-        self.stand()
+        self.stand("publish")
         return self.ledger.publish(publication, loaded, check=self.check)
 
     def abandon(self, _table: TableName, *, run: int, **_: Any) -> bool:
         """Rule out that a run ever publishes."""
-        self.stand()
+        self.stand("abandon")
         if self.ledger.published:
             return False
         self.ledger.abandoned.add(run)

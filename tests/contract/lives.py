@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.contract.samples import new_job
 from tests.contract.simulated_fleet import World
 
+from skfleet.cancellation import UNPUBLISHED
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.states import JobState
 
@@ -94,4 +95,9 @@ def play(world: World, action: str, number: int) -> None:
     elif action == "retry":
         world.retry()
     elif action == "cancel":
-        world.tracker.move(world.job, JobState.CANCELLED, run=world.tracker.job(world.job).run)
+        world.tracker.move(
+            world.job,
+            JobState.CANCELLED,
+            run=world.tracker.job(world.job).run,
+            only_from=UNPUBLISHED,
+        )

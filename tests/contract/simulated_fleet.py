@@ -195,6 +195,8 @@ class World:
             sources=Sources(cloud, catalogue),
             scratch=self.scratch,
             report=lambda _: None,
+            check_lease=lambda: None,
+            batch_rows=10,
         )
 
     def step(self, index: int, steps: int = 1) -> None:

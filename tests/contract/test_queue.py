@@ -168,3 +168,10 @@ def test_a_call_that_hangs_gives_up_long_before_a_lease_runs_out(monkeypatch: py
             with pytest.raises(SkfleetError):
                 call()
     assert time.monotonic() - began < 10
+
+
+def test_a_single_message_stays_hidden_for_its_delay(cloud: Cloud) -> None:
+    cloud.queue.send_one("later", delay_seconds=900)
+    cloud.queue.send_one("now")
+    assert [delivery.body for delivery in cloud.queue.receive(wait_seconds=5)] == ["now"]
+    assert cloud.queue.approximate_depth().delayed == 1

@@ -15,6 +15,7 @@ from skfleet_common.aws.tracker import Progress, Tracker
 from skfleet_common.aws.tracker_table import LISTING_INDEX, job_key, to_item, worker_key
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.contracts.states import JobState
+from skfleet_common.contracts.troubles import Trouble
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,11 @@ def write_one_of_each(tracker: Tracker) -> None:
     tracker.commit(new_commit(record.job, 2, attempt="a2", failed=True))
     tracker.climb(record.job, 1, 0, 3, failed=False)
     tracker.climb(record.job, 1, 2, 3, failed=True)
+    tracker.put_trouble(
+        Trouble(job=record.job, run=1, chunk=1, attempts=2, worker="w", reason="It broke.", at=FAR_AHEAD)
+    )
+    tracker.claim_copy(record.job, 1, 1, now=FAR_AHEAD)
+    tracker.count_renewal(record.job, 1, "message-1", now=FAR_AHEAD)
     tracker.announce(new_presence("worker-of-version-1"), ttl_seconds=60)
 
 

@@ -163,9 +163,10 @@ def test_a_new_output_is_let_through(place: Place, if_exists: IfExists) -> None:
         ("CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE scores PARTITION OF p DEFAULT",
          IfExists.REPLACE, "is a partition of another table"),
         ("CREATE TABLE scores (a int); CREATE VIEW seen AS SELECT * FROM scores; "
-         "CREATE VIEW again AS SELECT * FROM seen", IfExists.REPLACE, r"because \S*seen depends on it"),
+         "CREATE VIEW again AS SELECT * FROM seen", IfExists.REPLACE,
+         r"because view \S*seen reads it; add --cascade-views"),
         ("CREATE TABLE scores (a int PRIMARY KEY); CREATE TABLE child (a int REFERENCES scores)",
-         IfExists.REPLACE, r"because \S*child depends on it"),
+         IfExists.REPLACE, r"without losing constraint child_a_fkey on table \S*child"),
         ("CREATE TABLE scores (id bigint, prediction boolean)", IfExists.APPEND, "no column proba_true"),
         ("CREATE TABLE scores (id int, prediction boolean, proba_true float8)", IfExists.APPEND,
          "id as integer, but the output has bigint"),

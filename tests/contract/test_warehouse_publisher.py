@@ -1,63 +1,26 @@
-"""Publishing: all of the output or none of it, once, and readers that notice nothing."""
+"""Publishing: all of the output or none of it, exactly, by any name."""
 
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 
-import psycopg2
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import eventually
+from tests.contract.publications import LEDGER, counts, interfering, old_table, part, publication
 from tests.contract.warehouse_place import Place
 
-from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
-from skfleet_common.tables.port import Publication
-from skfleet_common.tables.postgres import connect, publisher
-
-COLUMNS = (
-    OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
-    OutputColumn(name="prediction", warehouse_type="text", source="prediction"),
-    OutputColumn(name="proba", warehouse_type="double precision", source="probability"),
-)
-
-LEDGER = "skfleet_publications"
-
-
-def publication(
-    place: Place, *, rows: int, if_exists: IfExists = IfExists.FAIL, job: str = "job-1", run: int = 1,
-    columns: tuple[OutputColumn, ...] = COLUMNS, name: str = "scores",
-) -> Publication:  # fmt: skip
-    table = TableName(schema_name=place.schema, name=name)
-    return Publication(job=job, run=run, table=table, columns=columns, if_exists=if_exists, rows=rows)
-
-
-def part(first: int, stop: int, prediction: str = "late") -> pa.RecordBatch:
-    """Rows as a worker writes them: ids are text, outputs are typed."""
-    return pa.RecordBatch.from_pydict(
-        {
-            "id": pa.array([str(number) for number in range(first, stop)]),
-            "prediction": pa.array([prediction] * (stop - first)),
-            "proba": pa.array([1 / (number + 3) for number in range(first, stop)], pa.float64()),
-        }
-    )
-
-
-def counts(place: Place) -> list[tuple[object, ...]]:
-    return place.sql("SELECT prediction, count(*), count(DISTINCT id) FROM scores GROUP BY 1 ORDER BY 1")
 
 
 @pytest.mark.parametrize("if_exists", list(IfExists))
 def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists) -> None:
     assert place.warehouse.publisher.publish(
         publication(place, rows=50_000, if_exists=if_exists), [part(0, 10), part(10, 50_000)]
-    )
+    ).is_new
     assert counts(place) == [("late", 50_000, 50_000)]
     assert place.sql("SELECT id FROM scores WHERE proba <> 1 / (id + 3)::float8") == []
     assert place.tables() == ["scores", LEDGER]
@@ -74,18 +37,8 @@ def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists)
 
 
 def test_an_output_of_no_rows_is_an_empty_table(place: Place) -> None:
-    assert place.warehouse.publisher.publish(publication(place, rows=0), [])
+    assert place.warehouse.publisher.publish(publication(place, rows=0), []).is_new
     assert counts(place) == []
-
-
-@pytest.mark.parametrize("run", [1, 2])
-@pytest.mark.parametrize("if_exists", list(IfExists))
-def test_the_same_job_publishes_once_whatever_its_run(place: Place, if_exists: IfExists, run: int) -> None:
-    """A worker whose reply to COMMIT was lost, or a later run of the same job, asks again."""
-    publish = place.warehouse.publisher.publish
-    assert publish(publication(place, rows=3, if_exists=if_exists), [part(0, 3)])
-    assert not publish(publication(place, rows=3, if_exists=if_exists, run=run), [part(0, 3)])
-    assert counts(place) == [("late", 3, 3)]
 
 
 def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
@@ -94,25 +47,10 @@ def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
         "INSERT INTO scores VALUES ('old', 1, 'early', -1)"
     )
     publish = place.warehouse.publisher.publish
-    assert publish(publication(place, rows=5, if_exists=IfExists.APPEND), [part(0, 5)])
-    assert publish(publication(place, rows=5, if_exists=IfExists.APPEND, job="job-2"), [part(5, 10)])
+    assert publish(publication(place, rows=5, if_exists=IfExists.APPEND), [part(0, 5)]).is_new
+    assert publish(publication(place, rows=5, if_exists=IfExists.APPEND, job="job-2"), [part(5, 10)]).is_new
     assert counts(place) == [("early", 1, 1), ("late", 10, 10)]
     assert place.sql("SELECT count(*) FROM scores WHERE note = 'n'") == [(10,)]
-    assert place.tables() == ["scores", LEDGER]
-
-
-def test_replace_puts_the_new_table_in_the_place_of_the_old(place: Place) -> None:
-    place.sql("CREATE TABLE scores (something text); INSERT INTO scores VALUES ('else')")
-    place.sql(
-        "GRANT SELECT ON scores TO PUBLIC; GRANT INSERT, UPDATE ON scores TO pg_monitor WITH GRANT OPTION"
-    )
-    grants = "SELECT unnest(relacl)::text FROM pg_class WHERE oid = 'scores'::regclass ORDER BY 1"
-    before = place.sql(grants)
-    assert place.warehouse.publisher.publish(
-        publication(place, rows=5, if_exists=IfExists.REPLACE), [part(0, 5)]
-    )
-    assert counts(place) == [("late", 5, 5)]
-    assert place.sql(grants) == before
     assert place.tables() == ["scores", LEDGER]
 
 
@@ -122,15 +60,8 @@ def test_names_with_quotes_spaces_and_sql_in_them(place: Place) -> None:
     batch = pa.RecordBatch.from_pydict({odd: ["x"]})
     for if_exists in (IfExists.FAIL, IfExists.APPEND, IfExists.REPLACE):
         asked = publication(place, rows=1, columns=columns, name=odd, if_exists=if_exists, job=if_exists)
-        assert place.warehouse.publisher.publish(asked, [batch])
+        assert place.warehouse.publisher.publish(asked, [batch]).is_new
     assert place.tables() == [odd, LEDGER]
-
-
-def old_table(place: Place) -> None:
-    place.sql(
-        "CREATE TABLE scores (id bigint, prediction text, proba float8); "
-        "INSERT INTO scores VALUES (-1, 'old', 0)"
-    )
 
 
 def breaking(rows: int) -> Iterator[pa.RecordBatch]:
@@ -164,13 +95,6 @@ def test_a_failure_leaves_the_old_table_as_it_was(
     assert place.tables() == ["scores", LEDGER]
 
 
-def interfering(place: Place, statement: str) -> Iterator[pa.RecordBatch]:
-    """Do something in the target's schema after the publisher has looked, and before it swaps."""
-    yield part(0, 5)
-    place.sql(statement)
-    yield part(5, 10)
-
-
 def test_a_table_that_comes_to_exist_meanwhile_is_not_overwritten(place: Place) -> None:
     with pytest.raises(Refused, match="has come to exist"):
         place.warehouse.publisher.publish(
@@ -179,200 +103,12 @@ def test_a_table_that_comes_to_exist_meanwhile_is_not_overwritten(place: Place) 
     assert place.sql("SELECT a FROM scores") == [("mine",)]
 
 
-def test_a_view_that_comes_to_depend_on_the_old_table_keeps_it(place: Place) -> None:
-    old_table(place)
-    with pytest.raises(Refused, match="has come to depend on it"):
-        place.warehouse.publisher.publish(
-            publication(place, rows=10, if_exists=IfExists.REPLACE),
-            interfering(place, "CREATE VIEW seen AS SELECT * FROM scores"),
-        )
-    assert place.sql("SELECT prediction FROM seen") == [("old",)]
-
-
 def test_a_table_to_append_to_that_is_dropped_meanwhile_is_made_anew(place: Place) -> None:
     old_table(place)
     assert place.warehouse.publisher.publish(
         publication(place, rows=10, if_exists=IfExists.APPEND), interfering(place, "DROP TABLE scores")
-    )
+    ).is_new
     assert counts(place) == [("late", 10, 10)]
-
-
-def test_a_connection_that_breaks_while_loading_is_a_passing_fault(place: Place) -> None:
-    old_table(place)
-
-    def parts() -> Iterator[pa.RecordBatch]:
-        yield part(0, 5)
-        place.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skfleet'",
-            as_superuser=True,
-        )
-        yield part(5, 100_000)
-
-    with pytest.raises(TryAgain):
-        place.warehouse.publisher.publish(
-            publication(place, rows=100_000, if_exists=IfExists.REPLACE), parts()
-        )
-    assert place.sql("SELECT prediction FROM scores") == [("old",)]
-
-
-def test_readers_see_the_old_table_or_the_new_one_and_nothing_between(place: Place) -> None:
-    place.warehouse.publisher.publish(publication(place, rows=1_000, job="job-0"), [part(0, 1_000, "v0")])
-    seen: set[tuple[str, int]] = set()
-    wrong: list[object] = []
-    done = threading.Event()
-
-    def look() -> None:
-        with closing(psycopg2.connect(place.server.url)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                while not done.is_set():
-                    cursor.execute(
-                        f"SELECT min(prediction), max(prediction), count(*) FROM {place.schema}.scores"
-                    )
-                    low, high, rows = cursor.fetchone() or (None, None, None)
-                    if low != high or rows != 1_000:
-                        wrong.append((low, high, rows))
-                    seen.add((low, rows))
-
-    reader = threading.Thread(target=look)
-    reader.start()
-    try:
-        for number in range(1, 6):
-            eventually(lambda version=f"v{number - 1}": (version, 1_000) in seen)
-            asked = publication(place, rows=1_000, if_exists=IfExists.REPLACE, job=f"job-{number}")
-            place.warehouse.publisher.publish(
-                asked, [part(0, 500, f"v{number}"), part(500, 1_000, f"v{number}")]
-            )
-        eventually(lambda: ("v5", 1_000) in seen)
-    finally:
-        done.set()
-        reader.join()
-    assert wrong == []
-
-
-def test_a_reader_that_holds_the_old_table_cannot_hang_publishing(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
-    monkeypatch.setattr(publisher, "SWAP_PAUSE_SECONDS", 0)
-    old_table(place)
-    asked = publication(place, rows=5, if_exists=IfExists.REPLACE)
-    with closing(psycopg2.connect(place.server.url)) as holder, holder.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {place.schema}.scores")
-        with pytest.raises(TryAgain, match="lock not available"):
-            place.warehouse.publisher.publish(asked, [part(0, 5)])
-        cursor.execute(f"SELECT prediction FROM {place.schema}.scores")
-        assert cursor.fetchall() == [("old",)]
-    assert place.warehouse.publisher.publish(asked, [part(0, 5)])
-    assert counts(place) == [("late", 5, 5)]
-
-
-def test_a_reader_that_lets_go_in_time_costs_no_second_load(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
-    old_table(place)
-    asked = publication(place, rows=10, if_exists=IfExists.REPLACE)
-    with closing(psycopg2.connect(place.server.url)) as holder, holder.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {place.schema}.scores")
-        # The swap's pause comes after its first try has failed.
-        monkeypatch.setattr(publisher.time, "sleep", lambda _seconds: holder.rollback())
-        # An iterator: loading a second time would find it empty.
-        assert place.warehouse.publisher.publish(asked, iter([part(0, 5), part(5, 10)]))
-    assert counts(place) == [("late", 10, 10)]
-    assert place.tables() == ["scores", LEDGER]
-
-
-def test_a_job_publishes_while_another_one_loads_for_the_same_table(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
-    old_table(place)
-    publish = place.warehouse.publisher.publish
-
-    def parts() -> Iterator[pa.RecordBatch]:
-        yield part(0, 5)
-        assert publish(
-            publication(place, rows=5, if_exists=IfExists.APPEND, job="quick"), [part(10, 15, "quick")]
-        )
-        yield part(5, 10)
-
-    assert publish(publication(place, rows=10, if_exists=IfExists.APPEND, job="slow"), parts())
-    assert counts(place) == [("late", 10, 10), ("old", 1, 1), ("quick", 5, 5)]
-
-
-def test_an_abandoned_run_never_publishes_and_a_later_run_does(place: Place) -> None:
-    here = place.warehouse.publisher
-    table = publication(place, rows=5).table
-    assert here.abandon(table, job="job-1", run=1)
-    assert here.abandon(table, job="job-1", run=1)
-    with pytest.raises(JobFailed, match="was given up before"):
-        here.publish(publication(place, rows=5), [part(0, 5)])
-    assert place.tables() == [LEDGER]
-    assert here.publish(publication(place, rows=5, run=2), [part(0, 5)])
-    assert counts(place) == [("late", 5, 5)]
-
-
-def test_a_run_that_is_abandoned_while_it_loads_publishes_nothing(place: Place) -> None:
-    here = place.warehouse.publisher
-    asked = publication(place, rows=10)
-
-    def parts() -> Iterator[pa.RecordBatch]:
-        yield part(0, 10)
-        assert here.abandon(asked.table, job=asked.job, run=asked.run)
-
-    with pytest.raises(JobFailed, match="was given up before"):
-        here.publish(asked, parts())
-    assert place.tables() == [LEDGER]
-
-
-def test_a_job_that_has_published_is_not_abandoned(place: Place) -> None:
-    here = place.warehouse.publisher
-    asked = publication(place, rows=5)
-    assert here.publish(asked, [part(0, 5)])
-    assert not here.abandon(asked.table, job=asked.job, run=2)
-    assert place.sql(f"SELECT run, abandoned FROM {LEDGER}") == [(1, False)]
-
-
-def test_a_job_that_published_while_another_worker_loaded_it_is_not_published_twice(place: Place) -> None:
-    here = place.warehouse.publisher
-    asked = publication(place, rows=10)
-
-    def parts() -> Iterator[pa.RecordBatch]:
-        yield part(0, 10)
-        assert here.publish(asked, [part(0, 10)])
-
-    assert not here.publish(asked, parts())
-    assert counts(place) == [("late", 10, 10)]
-    assert place.tables() == ["scores", LEDGER]
-
-
-def test_a_ledger_of_before_runs_could_be_abandoned_gets_the_column(place: Place) -> None:
-    here = place.warehouse.publisher
-    assert here.publish(publication(place, rows=5), [part(0, 5)])
-    place.sql(f"ALTER TABLE {LEDGER} DROP COLUMN abandoned")
-    assert not here.publish(publication(place, rows=5), [part(0, 5)])
-    assert here.abandon(publication(place, rows=5).table, job="job-2", run=1)
-
-
-def test_two_publishers_of_one_job_have_one_effect(place: Place) -> None:
-    """A redelivered message may be worked on twice at the same time."""
-    place.sql("CREATE TABLE scores (id bigint, prediction text, proba float8)")
-    asked = publication(place, rows=2_000, if_exists=IfExists.APPEND)
-    together = threading.Barrier(4)
-    answers: list[object] = []
-
-    def publish() -> None:
-        together.wait()
-        answers.append(place.warehouse.publisher.publish(asked, [part(0, 1_000), part(1_000, 2_000)]))
-
-    threads = [threading.Thread(target=publish) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(map(str, answers)) == ["False", "False", "False", "True"]
-    assert counts(place) == [("late", 2_000, 2_000)]
 
 
 def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None:
@@ -380,6 +116,39 @@ def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None
     with pytest.raises(Refused, match="exists already"):
         place.warehouse.publisher.publish(publication(place, rows=5), [part(0, 5)])
     assert place.sql("SELECT prediction FROM scores") == [("old",)]
+
+
+@pytest.mark.parametrize("if_exists", list(IfExists))
+@pytest.mark.parametrize(
+    ("id_columns", "said"),
+    [
+        (("id",), r"has 3 ids \(id\) that stand on more than one row, one of them on 3"),
+        (
+            ("id", "prediction"),
+            r"has 1 ids \(id, prediction\) that stand on more than one row, one of them on 2",
+        ),
+    ],
+)
+def test_an_output_in_which_ids_repeat_is_not_published(
+    place: Place, if_exists: IfExists, id_columns: tuple[str, ...], said: str
+) -> None:
+    if if_exists is not IfExists.FAIL:
+        old_table(place)
+    parts = [part(0, 10), part(3, 5, "x"), part(7, 8, "y"), part(7, 8, "y")]
+    asked = publication(place, rows=14, if_exists=if_exists, id_columns=id_columns)
+    with pytest.raises(JobFailed, match=said):
+        place.warehouse.publisher.publish(asked, parts)
+    assert [name for name in place.tables() if name != LEDGER] == ["scores"] * (
+        if_exists is not IfExists.FAIL
+    )
+    assert place.sql(f"SELECT * FROM {LEDGER}") == []
+
+
+def test_ids_that_repeat_only_what_was_there_before_are_appended(place: Place) -> None:
+    old_table(place)
+    asked = publication(place, rows=3, if_exists=IfExists.APPEND, id_columns=("id", "prediction"))
+    assert place.warehouse.publisher.publish(asked, [part(1, 3), part(0, 1, "old")]).is_new
+    assert place.sql("SELECT count(*) FROM scores WHERE prediction = 'old'") == [(2,)]
 
 
 TEXTS = st.text(

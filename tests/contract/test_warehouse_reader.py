@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import multiprocessing
 import resource
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
+import psycopg2
 import pyarrow as pa
 import pytest
 from tests.conftest import eventually
@@ -15,7 +18,13 @@ from tests.contract.warehouse_place import Place
 
 from skfleet_common.contracts.chunks import IdRange
 from skfleet_common.contracts.columns import SourceTable
-from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, TryAgain
+from skfleet_common.contracts.errors import (
+    EnvironmentFault,
+    Refused,
+    SourceChanged,
+    TryAgain,
+    UnreadableValue,
+)
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Selection, SourceBatch
 
@@ -146,18 +155,39 @@ def test_no_rows_give_no_batch(numbers: Place) -> None:
     [
         ("timestamp", "infinity"), ("timestamp", "-infinity"), ("timestamptz", "infinity"),
         ("timestamptz", "-infinity"), ("date", "infinity"), ("date", "-infinity"),
-        ("timestamp", "294276-12-31"),
+        ("timestamp", "294276-12-31"), ("timestamp", "32768-01-01"), ("timestamptz", "32768-01-01"),
+        ("date", "32768-01-01"), ("date", "5874897-12-31"),
     ],
 )  # fmt: skip
-def test_a_moment_that_arrow_cannot_hold_is_refused_by_its_column(
+def test_a_moment_that_arrow_cannot_hold_makes_its_row_unreadable(
     place: Place, spelled: str, value: str
 ) -> None:
     place.sql(
-        f"CREATE TABLE t (fine {spelled}, odd {spelled}); INSERT INTO t VALUES ('4000-01-01 BC', '{value}')"
+        f"CREATE TABLE t (fine {spelled}, odd {spelled}); INSERT INTO t VALUES "
+        f"('4000-01-01 BC', '1999-12-31'), ('32767-12-31', '{value}'), (NULL, NULL)"
     )
-    assert len(read(place, features=["fine"], verbatim=["odd"])) == 1
-    with pytest.raises(Refused, match="in odd; make it NULL"):
-        read(place, features=["fine", "odd"])
+    (batch,) = read(place, features=["fine", "odd"], verbatim=["odd"])
+    assert batch.unreadable == {1: "odd is infinite, or after the year 32767"}
+    assert batch.features.column("fine").null_count == 1
+    assert batch.features.column("odd").is_null().to_pylist() == [False, True, True]
+    assert batch.verbatim.column("odd")[1].as_py().startswith(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "double"),
+    [
+        ("1e400", math.inf), ("-1e400", -math.inf), ("1e-400", 0.0), ("-1e-400", 0.0), ("Infinity", math.inf),
+        ("1.7976931348623157e308", 1.7976931348623157e308), ("4.94e-324", 5e-324), ("-0.1", -0.1),
+        ("0", 0.0), ("12345678901234567890.5", 12345678901234567890.5),
+    ],
+)  # fmt: skip
+def test_a_numeric_beyond_doubles_reads_as_what_it_rounds_to(place: Place, value: str, double: float) -> None:
+    place.sql(f"CREATE TABLE t (x numeric); INSERT INTO t VALUES ('{value}'), (NULL), ('NaN')")
+    (batch,) = read(place, features=["x"])
+    first, second, third = batch.features.column("x").to_pylist()
+    assert (first, second) == (double, None)
+    assert math.isnan(third)
+    assert not batch.unreadable
 
 
 def test_a_column_that_is_gone_has_changed(numbers: Place) -> None:
@@ -253,3 +283,66 @@ def test_memory_does_not_grow_with_the_range(wide: Place) -> None:
         peaks.append(answer.get(timeout=120))
         process.join()
     assert peaks[1] - peaks[0] < 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("bigint", "n::bigint"), ("text", "'k' || n"), ("uuid", "md5(n::text)::uuid"), ("numeric", "1.5 * n"),
+        ("timestamp with time zone", "'2001-01-01'::timestamptz + n * interval '1 day'"),
+    ],
+)  # fmt: skip
+def test_a_middle_key_cuts_any_range_until_every_key_stands_alone(place: Place, kind: str, key: str) -> None:
+    place.sql(f"CREATE TABLE t AS SELECT {key} AS k FROM generate_series(1, 11) AS n, generate_series(1, 2)")
+    reader, source = place.warehouse.reader, place.rows_of("t")
+    keys = [key for (key,) in place.sql("SELECT k::text FROM t ORDER BY t.k")]
+    pending = [IdRange(first=keys[0], stop=keys[-1], stop_included=True)]
+    alone: list[list[str]] = []
+    while pending:
+        part = pending.pop()
+        asked = {"split_column": "k", "split_type": kind, "within": part}
+        here = [
+            key
+            for batch in reader.read(source, features=[], verbatim=["k"], **asked)  # type: ignore[arg-type]
+            for key in batch.verbatim.column("k").to_pylist()
+        ]
+        middle = reader.middle_key(source, **asked)  # type: ignore[arg-type]
+        if middle is None:
+            alone.append(here)
+        else:
+            assert middle in here
+            below_it = sum(keys.index(key) < keys.index(middle) for key in here)
+            assert abs(below_it - len(here) / 2) <= 2
+            below = part.model_copy(update={"stop": middle, "stop_included": False})
+            pending += [part.model_copy(update={"first": middle}), below]
+    assert len(alone) == 11
+    assert all(len(here) == 2 and here[0] == here[1] for here in alone)
+
+
+def test_a_range_of_nulls_or_of_nothing_has_no_middle(place: Place) -> None:
+    place.sql("CREATE TABLE t (k bigint); INSERT INTO t VALUES (NULL), (NULL)")
+    reader, source = place.warehouse.reader, place.rows_of("t")
+    for within in (IdRange(nulls=True), IdRange(first="1", stop="9")):
+        assert reader.middle_key(source, split_column="k", split_type="bigint", within=within) is None
+
+
+def test_text_that_is_no_utf8_fails_the_statement_as_a_value_that_cannot_be_read(place: Place) -> None:
+    """A database of encoding SQL_ASCII stores any bytes, and checks them when a client wants UTF-8."""
+    name = f"ascii_{uuid.uuid4().hex[:8]}"
+    place.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'", as_superuser=True)
+    url = place.server.superuser_url.rpartition("/")[0] + f"/{name}"
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE t (id text, city text);"
+            " INSERT INTO t VALUES ('1', E'K\\xc3\\xb6ln'), "
+            " ('3', E'K\\xf6ln'), ('4', NULL)"
+        )
+        connection.commit()
+    warehouse = open_warehouse(url, statement_seconds=60)
+    source = Selection(table=warehouse.catalogue.find_table("public.t"))
+    with pytest.raises(UnreadableValue) as refused:
+        list(warehouse.reader.read(source, features=["city"]))
+    assert refused.value.condition == "character not in repertoire"
+    whole = Selection(table=source.table, where="id <> '3'")
+    (batch,) = warehouse.reader.read(whole, features=["city"])
+    assert batch.features.column("city").to_pylist() == ["Köln", None]

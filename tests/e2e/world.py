@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import psycopg2
+from tests.e2e.command import run_forked
 
 from skfleet.api import Fleet
 
@@ -69,8 +70,8 @@ class World:
 
     def cli(self, *words: str, timeout: float = 240, **environment: str) -> Answer:
         """Run a command against this stack."""
-        given = {"SKFLEET_HOME": str(self.home)} | environment
-        return run_skfleet(list(words), cwd=self.home.parent, timeout=timeout, environment=given)
+        given = clean_environment() | {"SKFLEET_HOME": str(self.home)} | environment
+        return Answer(*run_forked(list(words), cwd=self.home.parent, environment=given, timeout=timeout))
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         """Run a statement as the warehouse's user and give its rows."""

@@ -2,10 +2,11 @@
 
 from tests.integration.worker_fleet import (
     aws_endpoint,
+    bench,
     fleet,
     model_files,
     standing_fleet,
     warehouse_server,
 )
 
-__all__ = ["aws_endpoint", "fleet", "model_files", "standing_fleet", "warehouse_server"]
+__all__ = ["aws_endpoint", "bench", "fleet", "model_files", "standing_fleet", "warehouse_server"]

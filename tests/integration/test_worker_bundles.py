@@ -61,13 +61,15 @@ def test_a_host_that_computes_otherwise_leaves_the_chunk_to_others(fleet: Fleet,
     fleet.cloud.store.put(key, spec.to_json())
     (chunk,) = fleet.plan(job).chunks
     message = ChunkMessage(job=job, run=1, position=0, run_chunks=1, chunk=chunk)
-    for attempt in range(1, bench.settings.max_attempts):
-        done = carry_out(Assignment(message, receive_count=attempt), bench)
+    for failures in range(bench.settings.max_attempts - 1):
+        again = message.model_copy(update={"failures": failures})
+        done = carry_out(Assignment(again, receive_count=9), bench)
         assert done.ending is Ending.RELEASE
         assert done.delay_seconds >= 0
     assert fleet.cloud.tracker.job(job).state is JobState.RUNNING
-    last = carry_out(Assignment(message, receive_count=bench.settings.max_attempts), bench)
-    assert last.ending is Ending.ACK
+    last = message.model_copy(update={"failures": bench.settings.max_attempts - 1})
+    done = carry_out(Assignment(last, receive_count=1), bench)
+    assert done.ending is Ending.ACK
     record = fleet.cloud.tracker.job(job)
     assert record.state is JobState.FAILED
     assert "made with numpy 0.9.1" in str(record.reason)

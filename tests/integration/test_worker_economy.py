@@ -16,7 +16,12 @@ def test_a_chunk_costs_at_most_three_queue_requests_and_three_tracker_writes(fle
     job = fleet.submit(chunk_rows=4_000 // CHUNKS)
     with counting_proxy(str(fleet.settings.aws_endpoint_url)) as proxy:
         fleet.start_worker(
-            scorers=2, aws_endpoint_url=proxy.url, lease_seconds=120, heartbeat_seconds=40, poll_seconds=20
+            scorers=2,
+            aws_endpoint_url=proxy.url,
+            lease_seconds=120,
+            heartbeat_seconds=40,
+            poll_seconds=20,
+            care_seconds=60,
         )
         assert fleet.wait(job).state is JobState.SUCCEEDED
         fleet.assert_queue_empty()

@@ -120,10 +120,24 @@ def test_presence_says_what_a_worker_works_on(fleet: Fleet) -> None:
     worker = fleet.start_worker()
     with fleet.gate_shut():
         worker.wait_for("chunk.started")
+        presence = eventually(
+            lambda: next((seen for seen in fleet.cloud.tracker.workers() if seen.holdings), None)
+        )
+        assert presence is not None
+        assert presence.working_on == (f"{job} chunk 0",)
+        (holding,) = presence.holdings
+        assert (holding.job, holding.run, holding.chunk) == (job, 1, 0)
+        assert (holding.attempts, holding.rows_read) == (1, 0)
+        # It goes on to grow while the worker announces itself.
         eventually(
-            lambda: any(seen.working_on == (f"{job} chunk 0",) for seen in fleet.cloud.tracker.workers())
+            lambda: any(
+                held.seconds > holding.seconds
+                for seen in fleet.cloud.tracker.workers()
+                for held in seen.holdings
+            )
         )
     fleet.wait(job)
+    eventually(lambda: [seen.holdings for seen in fleet.cloud.tracker.workers()] == [()])
 
 
 def test_scorers_are_forked_from_a_process_with_one_thread(fleet: Fleet) -> None:

@@ -90,7 +90,7 @@ def test_columns_that_change_after_planning_fail_the_job(
 def test_an_unreadable_message_goes_to_the_dead_letters_at_once(standing_fleet: Fleet) -> None:
     standing_fleet.cloud.queue.send(["{not json", '{"schema_version": 1, "kind": "dance"}'])
     (worker,) = standing_fleet.workers
-    eventually(lambda: standing_fleet.cloud.dead_letters.approximate_depth().visible == 2)
+    eventually(lambda: standing_fleet.cloud.dead_letters.approximate_depth().total == 2)
     standing_fleet.assert_queue_empty()
     assert standing_fleet.wait(standing_fleet.submit()).state is JobState.SUCCEEDED
     assert worker.process.poll() is None

@@ -34,6 +34,7 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
 from skfleet_common.model.fit import fit_model
 from skfleet_common.settings import Settings
+from skfleet_worker.bench import Workbench
 
 MODEL = "late"
 COLUMNS = (
@@ -163,6 +164,8 @@ class Fleet:
             "lease_seconds": 3,
             "heartbeat_seconds": 0.5,
             "poll_seconds": 1,
+            "care_seconds": 1,
+            "metadata_url": "off",
         } | settings
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SKFLEET_", "AWS_"))}
         return clean | {f"SKFLEET_{name.upper()}": str(value) for name, value in given.items()}
@@ -194,8 +197,13 @@ class Fleet:
         for name, raw in (files or self.files).items():
             self.cloud.store.put(self.cloud.names.bundle_file(MODEL, self.digest, name), raw)
 
-    def submit(self, *, rows: int = 4_000, chunk_rows: int = 1_000, table: str = "flights") -> str:
-        """Submit the first ``rows`` rows in chunks of ``chunk_rows`` by hand, and give the job's id."""
+    def submit(
+        self, *, rows: int = 4_000, chunk_rows: int = 1_000, table: str = "flights", **asked: Any
+    ) -> str:
+        """Submit the first ``rows`` rows in chunks of ``chunk_rows`` by hand, and give the job's id.
+
+        ``asked`` are other fields of the job's spec.
+        """
         job = f"job-{uuid.uuid4().hex[:12]}"
         chunks = tuple(
             Chunk(
@@ -224,7 +232,7 @@ class Fleet:
             created_at=datetime.now(UTC),
             rows=plan.rows,
             chunks=len(chunks),
-        )
+        ).model_copy(update=asked)
         self.cloud.store.put(self.cloud.names.plan(job), plan.to_json())
         self.cloud.store.put(self.cloud.names.spec(job), spec.to_json())
         self.cloud.tracker.create_job(
@@ -361,3 +369,14 @@ def standing_fleet(
         fleet.start_worker(scorers=2).wait_for("scorer.ready", count=2)
         yield fleet
         assert fleet.workers[0].stop() == 0
+
+
+@pytest.fixture
+def bench(fleet: Fleet) -> Iterator[Workbench]:
+    """A scorer's workbench in this process."""
+    settings = fleet.settings.model_copy(
+        update={"warehouse_url": fleet.server.url, "cache_dir": fleet.folder / "cache"}
+    )
+    bench = Workbench.set_up(settings, worker=f"test-{os.getpid()}", seat=0, report=lambda _rows: None)
+    with closing(bench.cloud):
+        yield bench

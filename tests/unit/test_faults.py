@@ -45,6 +45,9 @@ def answered(code: str, status: int = 400) -> ClientError:
     [
         answered("ThrottlingException"),
         answered("ProvisionedThroughputExceededException"),
+        answered("RequestThrottled", 403),
+        # What SQS's older protocol called it stands in a header, which botocore prefers.
+        answered("AWS.SimpleQueueService.RequestThrottled", 403),
         answered("SlowDown", 503),
         answered("InternalError", 500),
         answered("502", 502),

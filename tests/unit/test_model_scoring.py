@@ -129,7 +129,7 @@ def test_rows_are_rejected_by_policy_and_the_others_scored_as_if_alone() -> None
     assert scored.rejected == [
         Reject(0, "items is NULL"),
         Reject(2, f"{CITY} holds a level that the model never saw"),
-        Reject(4, "score is infinite or too large"),
+        Reject(4, "score is infinite or too large", quarantined=True),
     ]
     assert scored.kept.tolist() == [False, True, False, True, False, True]
     assert scored.outputs.equals(bundle.score(table.filter(pa.array(scored.kept))).outputs)

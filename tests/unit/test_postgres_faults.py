@@ -6,7 +6,14 @@ import psycopg2
 import pytest
 from psycopg2 import errorcodes
 
-from skfleet_common.contracts.errors import EnvironmentFault, Refused, SkfleetError, SourceChanged, TryAgain
+from skfleet_common.contracts.errors import (
+    EnvironmentFault,
+    Refused,
+    SkfleetError,
+    SourceChanged,
+    TryAgain,
+    UnreadableValue,
+)
 from skfleet_common.tables.postgres.faults import cannot_connect, meaning, translated
 
 ADDRESS = "db.example:5432/sales"
@@ -31,7 +38,7 @@ ADDRESS = "db.example:5432/sales"
         (errorcodes.INVALID_PASSWORD, EnvironmentFault),
         (errorcodes.INSUFFICIENT_PRIVILEGE, Refused),
         (errorcodes.READ_ONLY_SQL_TRANSACTION, Refused),
-        (errorcodes.NUMERIC_VALUE_OUT_OF_RANGE, Refused),
+        (errorcodes.NUMERIC_VALUE_OUT_OF_RANGE, UnreadableValue),
         (errorcodes.UNIQUE_VIOLATION, Refused),
         ("ZZ999", EnvironmentFault),
     ],

@@ -25,7 +25,7 @@ attempts = st.integers(1, 10)
 
 
 def blame(error: Exception, attempt: int) -> Blame:
-    return weigh(error, receive_count=attempt, max_attempts=MAX_ATTEMPTS).blame
+    return weigh(error, attempt=attempt, max_attempts=MAX_ATTEMPTS).blame
 
 
 @pytest.mark.parametrize("kind", [BundleRefused, SourceChanged, JobFailed, NoSuchObject, UnreadableShape])
@@ -44,7 +44,7 @@ def test_what_may_pass_is_tried_again_until_the_last_attempt(kind: type[Exceptio
 @given(attempt=attempts)
 def test_publishing_waits_for_what_passes_by_itself_and_for_nothing_else(attempt: int) -> None:
     def patient(error: Exception) -> Blame:
-        return weigh(error, receive_count=attempt, max_attempts=MAX_ATTEMPTS, is_patient=True).blame
+        return weigh(error, attempt=attempt, max_attempts=MAX_ATTEMPTS, is_patient=True).blame
 
     assert patient(TryAgain("The table is being read; try again.")) is Blame.ATTEMPT
     assert patient(JobFailed("It does not add up.")) is Blame.JOB
@@ -66,7 +66,7 @@ def test_the_words_of_foreign_errors_are_never_passed_on() -> None:
         float("a row's value")
     except ValueError as exc:
         error = exc
-    failure = weigh(error, receive_count=MAX_ATTEMPTS, max_attempts=MAX_ATTEMPTS)
+    failure = weigh(error, attempt=MAX_ATTEMPTS, max_attempts=MAX_ATTEMPTS)
     assert "value" not in failure.reason.replace("ValueError", "")
     assert "ValueError at tests/unit/test_worker_outcomes.py" in failure.reason
     assert not any("a row's value" in frame for frame in frames_of(error))
@@ -81,7 +81,7 @@ def test_the_frames_name_what_led_to_an_error() -> None:
     assert "KeyError" in frames
 
 
-@given(receive_count=st.integers(1, 1_000))
-def test_a_delay_grows_with_the_attempts_and_stays_within_its_limit(receive_count: int) -> None:
-    ceiling = min(LONGEST_SECONDS, 4.0 ** min(receive_count - 1, 10))
-    assert ceiling / 2 - 0.5 <= backoff_seconds(receive_count) <= ceiling
+@given(attempt=st.integers(1, 1_000))
+def test_a_delay_grows_with_the_attempts_and_stays_within_its_limit(attempt: int) -> None:
+    ceiling = min(LONGEST_SECONDS, 4.0 ** min(attempt - 1, 10))
+    assert ceiling / 2 - 0.5 <= backoff_seconds(attempt) <= ceiling

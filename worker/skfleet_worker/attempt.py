@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.jobs import CommitOutcome
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
-from skfleet_worker.backoff import RENEW_AT_RECEIVE, backoff_seconds
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
+from skfleet_worker.backoff import backoff_seconds
 from skfleet_worker.bench import Workbench
-from skfleet_worker.chunk import failed_commit, run_chunk
-from skfleet_worker.completion import SCORING, climb, close_chunk, fail_job
-from skfleet_worker.outcomes import Blame, Failure, frames_of, weigh
+from skfleet_worker.chunk import run_chunk
+from skfleet_worker.completion import SCORING, close_chunk, fail_job, failed_commit, moot, was_closed
+from skfleet_worker.deadline import LeaseLost
+from skfleet_worker.outcomes import Blame, Failure, frames_of, is_out_of_memory, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
+from skfleet_worker.troubles import put_trouble
 
 ACKED = Finished(Ending.ACK)
 
@@ -22,8 +22,9 @@ log = structlog.get_logger()
 
 def carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     """Do what the message asks for, and say what is to become of its delivery. Never raises."""
+    bench = bench.laid_out(assignment)
     message = assignment.message
-    bound = {"job": message.job, "run": message.run, "attempt_number": assignment.receive_count}
+    bound = {"job": message.job, "run": message.run, "attempt_number": assignment.attempts}
     if isinstance(message, ChunkMessage):
         bound["chunk"] = message.chunk.number
     with structlog.contextvars.bound_contextvars(**bound):
@@ -35,7 +36,7 @@ def carry_out(assignment: Assignment, bench: Workbench) -> Finished:
 
 def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     message = assignment.message
-    if why := _moot(message, bench):
+    if why := moot(bench.cloud, message):
         log.info("message.moot", why=why)
         return ACKED
     if isinstance(message, PublishMessage):
@@ -45,29 +46,12 @@ def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     return ACKED
 
 
-def _moot(message: ChunkMessage | PublishMessage, bench: Workbench) -> str | None:
-    """Say why nothing is left to do for a message, or None."""
-    try:
-        record = bench.cloud.tracker.job(message.job)
-    except NoSuchJob:
-        return "there is no such job"
-    if record.state.is_terminal:
-        return f"the job is {record.state.value}"
-    if record.run != message.run:
-        return f"the job is at run {record.run}"
-    return None
-
-
 def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
-    if standing := bench.cloud.tracker.commits(message.job, [message.chunk.number]):
-        commit = standing[0]
-        if commit.outcome is CommitOutcome.DONE or commit.run == message.run:
-            # Its worker may have died before it climbed.
-            log.info("chunk.was_committed")
-            climb(bench.cloud, message, commit)
-            return
+    if was_closed(bench.cloud, message):
+        return
     if reason := assignment.give_up_because:
-        close_chunk(bench.cloud, message, failed_commit(message, bench, reason=reason))
+        bench.check_lease()
+        _fail_chunk(message, bench, reason=reason)
         return
     log.info("chunk.started", rows=message.chunk.rows)
     run_chunk(message, bench)
@@ -83,44 +67,59 @@ def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) 
 def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
     """Record a failure that is final, release what may yet succeed."""
     message = assignment.message
+    # The table may not be what this scorer remembers.
+    bench.sources.forget(message.job)
+    try:
+        # What a worker meets after its lease, be it an error, is no longer its to record.
+        bench.check_lease()
+    except LeaseLost:
+        log.warning("attempt.lease_lost", frames=frames_of(error))
+        return Finished(Ending.LOST)
+    if isinstance(message, ChunkMessage) and is_out_of_memory(error) and not assignment.give_up_because:
+        log.warning("attempt.out_of_memory", batch_rows=bench.batch_rows, frames=frames_of(error))
+        return Finished(Ending.SMALLER)
     failure = weigh(
         error,
-        receive_count=assignment.receive_count,
+        attempt=assignment.attempt,
         max_attempts=bench.settings.max_attempts,
         # All chunks are scored: somebody who reads the old table for an hour must not cost that.
         is_patient=isinstance(message, PublishMessage),
     )
-    # The table may not be what this scorer remembers.
-    bench.sources.forget(message.job)
     log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
     if failure.blame is not Blame.ATTEMPT:
         try:
             _record(failure, message, bench)
+        except LeaseLost:
+            return Finished(Ending.LOST)
         except Exception as exc:  # noqa: BLE001  (as above; the failure is recorded at the next delivery)
             log.warning("failure.not_recorded", frames=frames_of(exc))
         else:
             return ACKED
-    if isinstance(message, PublishMessage) and assignment.receive_count >= RENEW_AT_RECEIVE:
-        return _renew(message, assignment, bench)
-    return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
-
-
-def _renew(message: PublishMessage, assignment: Assignment, bench: Workbench) -> Finished:
-    """Send the message afresh in place of one that the queue would dead-letter, and the job wait for ever."""
-    try:
-        bench.cloud.queue.send([encode(message)])
-    except Exception as exc:  # noqa: BLE001  (as above; the next delivery is renewed)
-        log.warning("publish.not_renewed", frames=frames_of(exc))
-        return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.receive_count))
-    log.info("publish.renewed")
-    return ACKED
+    put_trouble(
+        bench.cloud, message, attempts=assignment.attempts, worker=bench.worker, reason=failure.reason
+    )
+    return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.attempt))
 
 
 def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
     if isinstance(message, PublishMessage):
-        give_up_publishing(message, bench, reason=failure.reason)
+        give_up_publishing(message, bench, reason=failure.reason, naming=failure.naming)
         return
     if failure.blame is Blame.JOB:
         # Before the climb: from here on the job's other messages are moot.
-        fail_job(bench.cloud, message.job, message.run, reason=failure.reason, only_from=SCORING)
-    close_chunk(bench.cloud, message, failed_commit(message, bench, reason=failure.reason))
+        fail_job(
+            bench.cloud,
+            message.job,
+            message.run,
+            reason=failure.reason,
+            naming=failure.naming,
+            only_from=SCORING,
+        )
+    _fail_chunk(message, bench, reason=failure.reason)
+
+
+def _fail_chunk(message: ChunkMessage, bench: Workbench, *, reason: str) -> None:
+    commit = failed_commit(
+        message, worker=bench.worker, attempts=bench.attempts, reason=reason, trouble=bench.trouble
+    )
+    close_chunk(bench.cloud, message, commit)

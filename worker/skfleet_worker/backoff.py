@@ -1,4 +1,4 @@
-"""How long a released message stays hidden, by how often it was received.
+"""How long a message stays hidden after a failed attempt, by how many there were.
 
 Jittered, so that a fleet does not return in step.
 """
@@ -11,11 +11,11 @@ import random
 FIRST_SECONDS = 1.0
 FACTOR = 4.0
 LONGEST_SECONDS = 300.0
-#: From this receive on, a message that must not be lost is sent afresh: the queue dead-letters after ten.
+#: From this receive on, a message that is given back is sent afresh: the queue dead-letters after ten.
 RENEW_AT_RECEIVE = 8
 
 
-def backoff_seconds(receive_count: int) -> int:
-    """Give the delay after the ``receive_count``-th attempt failed, in whole seconds as SQS wants it."""
-    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * FACTOR ** min(receive_count - 1, 20))
+def backoff_seconds(attempt: int) -> int:
+    """Give the delay after the ``attempt``-th attempt failed, in whole seconds as SQS wants it."""
+    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * FACTOR ** min(attempt - 1, 20))
     return round(random.uniform(ceiling / 2, ceiling))  # noqa: S311  (jitter, no secret)

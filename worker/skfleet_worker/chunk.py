@@ -5,19 +5,26 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.contracts.errors import UnreadableValue
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, OnDrift
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.model.bundle import Bundle
-from skfleet_common.tables.port import Selection
+from skfleet_common.model.checksum import Checksum
+from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.bench import Workbench
+from skfleet_worker.careful import CarefulReader
 from skfleet_worker.completion import close_chunk
+from skfleet_worker.isolation import score_batch
 from skfleet_worker.outcomes import ChunkRefused
 from skfleet_worker.output import PartFile, rejected_rows, scored_rows
+from skfleet_worker.quarantine import Quarantine, rejects_address, too_many
 from skfleet_worker.readahead import ReadAhead
 from skfleet_worker.sources import Source
 
@@ -28,34 +35,47 @@ log = structlog.get_logger()
 class Tally:
     """What an attempt has done so far; seconds by stage, of which reading overlaps the others."""
 
+    output: PartFile
+    rejects: PartFile
+    quarantine: Quarantine
     rows_read: int = 0
     rows_scored: int = 0
     rows_rejected: int = 0
+    checksum: Checksum = field(default_factory=Checksum)
     seconds_reading: float = 0.0
     seconds_scoring: float = 0.0
     seconds_writing: float = 0.0
 
 
 def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
-    """Carry out one attempt at a chunk, up to and with its commit and climb."""
+    """Carry out one attempt at a chunk, up to and with its commit and climb.
+
+    Raises:
+        ChunkRefused: it has other rows than planned.
+        TooManyQuarantined: more of its rows cannot be read or scored than the whole job may have.
+    """
     attempt = uuid.uuid4().hex
     source = bench.sources.of(message.job)
     bundle = bench.models.open(source.spec.model, source.spec.digest)
     source.check(bundle.manifest)
     bench.report(0)
+    work = _ChunkWork(message, bench, source, bundle)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
-        output, rejects = (
-            PartFile(Path(folder) / "output.parquet"),
-            PartFile(Path(folder) / "rejects.parquet"),
-        )
-        with output, rejects:
-            tally = _score(message, bench, source=source, bundle=bundle, output=output, rejects=rejects)
+        try:
+            tally = work.score(Path(folder))
+        except UnreadableValue as error:
+            # What was scored before it is dropped: the warehouse may give the rows in another order now.
+            log.warning("chunk.read_carefully", why=error.condition)
+            tally = work.score(Path(folder), carefully=True)
+        bench.check_lease()
         began = time.perf_counter()
         names, chunk = bench.cloud.names, message.chunk.number
-        output_key, output_sha256 = _store(output, names.output(message.job, chunk, attempt), bench)
-        rejects_key, _ = _store(rejects, names.rejects(message.job, chunk, attempt), bench)
+        rejects_key, _ = _store(tally.rejects, names.rejects(message.job, chunk, attempt), bench)
+        _check(message, source, tally, bench)
+        output_key, output_sha256 = _store(tally.output, names.output(message.job, chunk, attempt), bench)
         tally.seconds_writing += time.perf_counter() - began
     bench.report(tally.rows_read)
+    bench.check_lease()
     close_chunk(
         bench.cloud,
         message,
@@ -69,9 +89,13 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
             rows_read=tally.rows_read,
             rows_scored=tally.rows_scored,
             rows_rejected=tally.rows_rejected,
+            rows_quarantined=tally.quarantine.rows,
             output_key=output_key,
             output_sha256=output_sha256,
             rejects_key=rejects_key,
+            attempts=bench.attempts,
+            trouble=bench.trouble,
+            checksum=str(tally.checksum),
             seconds_reading=round(tally.seconds_reading, 3),
             seconds_scoring=round(tally.seconds_scoring, 3),
             seconds_writing=round(tally.seconds_writing, 3),
@@ -79,63 +103,96 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
     )
 
 
-def failed_commit(message: ChunkMessage, bench: Workbench, *, reason: str) -> Commit:
-    """Give the record of a chunk that failed for good."""
-    return Commit(
-        job=message.job,
-        run=message.run,
-        chunk=message.chunk.number,
-        outcome=CommitOutcome.FAILED,
-        attempt=uuid.uuid4().hex,
-        worker=bench.worker,
-        reason=reason,
-    )
+@dataclass(frozen=True)
+class _ChunkWork:
+    message: ChunkMessage
+    bench: Workbench
+    source: Source
+    bundle: Bundle
 
+    def score(self, folder: Path, *, carefully: bool = False) -> Tally:
+        """Score the chunk's batches into files below ``folder``, up to the first that shows it is in vain.
 
-def _score(
-    message: ChunkMessage,
-    bench: Workbench,
-    *,
-    source: Source,
-    bundle: Bundle,
-    output: PartFile,
-    rejects: PartFile,
-) -> Tally:
-    tally = Tally()
-    spec, planned = source.spec, message.chunk.rows
-    batches = bench.warehouse.reader.read(
-        Selection(table=source.table, where=spec.where),
-        features=bundle.manifest.feature_columns,
-        verbatim=source.verbatim,
-        split_column=spec.split_column,
-        split_type=spec.split_type,
-        within=message.chunk.range,
-        batch_rows=bench.settings.batch_rows,
-    )
-    with ReadAhead(batches) as reading:
-        for batch in reading:
-            tally.rows_read += batch.features.num_rows
-            if tally.rows_read > planned:
-                break  # The count below says so; there may be very many more.
-            began = time.perf_counter()
-            scored = bundle.score(batch.features)
-            done = time.perf_counter()
-            output.write(scored_rows(spec.output_columns, batch, scored))
-            if scored.rejected:
-                rejects.write(rejected_rows(spec.id_columns, batch, scored.rejected))
-            tally.rows_scored += scored.outputs.num_rows
-            tally.rows_rejected += len(scored.rejected)
-            tally.seconds_scoring += done - began
-            tally.seconds_writing += time.perf_counter() - done
-            bench.report(tally.rows_read)
-    tally.seconds_reading = reading.seconds
-    if tally.rows_read != planned:
-        more = "or more " if tally.rows_read > planned else ""
-        raise ChunkRefused(
-            f"{planned:,} rows were planned, {tally.rows_read:,} {more}read: "
-            "the table changed while the job ran; submit it again."
+        Raises:
+            UnreadableValue: the warehouse fails to give a value, and it was not read carefully.
+        """
+        prefix = "careful-" if carefully else ""
+        tally = Tally(
+            output=PartFile(folder / f"{prefix}output.parquet"),
+            rejects=PartFile(folder / f"{prefix}rejects.parquet"),
+            quarantine=Quarantine(most=self.source.spec.max_rejects),
         )
-    return tally
+        with tally.output, tally.rejects, ReadAhead(self._batches(carefully=carefully)) as reading:
+            for batch in reading:
+                if batch is not None:
+                    self._take(batch, tally)
+                self.bench.report(tally.rows_read)
+                if self._is_in_vain(tally):
+                    break
+        tally.seconds_reading = reading.seconds
+        return tally
+
+    def _batches(self, *, carefully: bool) -> Iterator[SourceBatch | None]:
+        reader = CarefulReader(
+            self.bench.warehouse.reader,
+            self.source,
+            features=self.bundle.manifest.feature_columns,
+            batch_rows=self.bench.batch_rows,
+        )
+        within = self.message.chunk.range
+        return reader.read_carefully(within) if carefully else reader.read(within)
+
+    def _is_in_vain(self, tally: Tally) -> bool:
+        """Whether the chunk is refused whatever comes; and very much more may come."""
+        too_many_rows = tally.rows_read > self.message.chunk.rows
+        return tally.quarantine.is_over or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
+
+    def _take(self, batch: SourceBatch, tally: Tally) -> None:
+        spec = self.source.spec
+        began = time.perf_counter()
+        scored = score_batch(
+            self.bundle.score,
+            batch,
+            most=tally.quarantine.left,
+            report=partial(self.bench.report, tally.rows_read),
+        )
+        done = time.perf_counter()
+        tally.rows_read += batch.features.num_rows
+        if scored.rejected:
+            rejected = rejected_rows(spec.id_columns, batch, scored.rejected)
+            tally.rejects.write(rejected)
+            tally.quarantine.take(rejected)
+        if scored.outputs.num_rows:
+            rows = scored_rows(spec.output_columns, batch, scored)
+            tally.checksum += Checksum.of(rows)
+            tally.output.write(rows)
+        tally.rows_scored += scored.outputs.num_rows
+        tally.rows_rejected += len(scored.rejected)
+        tally.seconds_scoring += done - began
+        tally.seconds_writing += time.perf_counter() - done
+
+
+def _check(message: ChunkMessage, source: Source, tally: Tally, bench: Workbench) -> None:
+    """Refuse an attempt that is in vain."""
+    quarantine, planned = tally.quarantine, message.chunk.rows
+    if quarantine.is_over:
+        raise too_many(
+            [(message.chunk.number, quarantine.rows)],
+            most=quarantine.most,
+            first=quarantine.first,
+            where=rejects_address(bench.cloud, message.job),
+            more=True,
+        )
+    if tally.rows_read == planned:
+        return
+    if source.spec.on_drift is OnDrift.WARN:
+        log.warning("chunk.drifted", planned=planned, rows=tally.rows_read)
+        return
+    more = "or more " if tally.rows_read > planned else ""
+    raise ChunkRefused(
+        f"{planned:,} rows were planned, {tally.rows_read:,} {more}read: "
+        "the table changed while the job ran; submit it again, with --on-drift warn if that may happen."
+    )
 
 
 def _store(part: PartFile, key: str, bench: Workbench) -> tuple[str | None, str | None]:

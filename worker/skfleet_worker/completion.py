@@ -5,12 +5,14 @@ Every step may be repeated, by anybody.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
@@ -43,6 +45,46 @@ def close_chunk(cloud: Cloud, message: ChunkMessage, commit: Commit) -> Commit:
     return standing
 
 
+def moot(cloud: Cloud, message: ChunkMessage | PublishMessage) -> str | None:
+    """Say why nothing is left to do for a message, or None."""
+    try:
+        record = cloud.tracker.job(message.job)
+    except NoSuchJob:
+        return "there is no such job"
+    if record.state.is_terminal:
+        return f"the job is {record.state.value}"
+    if record.run != message.run:
+        return f"the job is at run {record.run}"
+    return None
+
+
+def was_closed(cloud: Cloud, message: ChunkMessage) -> bool:
+    """Whether the chunk has its commit already; if so, climb: its worker may have died before it did."""
+    for commit in cloud.tracker.commits(message.job, [message.chunk.number]):
+        if commit.outcome is CommitOutcome.DONE or commit.run == message.run:
+            log.info("chunk.was_committed")
+            climb(cloud, message, commit)
+            return True
+    return False
+
+
+def failed_commit(
+    message: ChunkMessage, *, worker: str, attempts: int, reason: str, trouble: str | None = None
+) -> Commit:
+    """Give the record of a chunk that failed for good."""
+    return Commit(
+        job=message.job,
+        run=message.run,
+        chunk=message.chunk.number,
+        outcome=CommitOutcome.FAILED,
+        attempt=uuid.uuid4().hex,
+        worker=worker,
+        attempts=attempts,
+        reason=reason,
+        trouble=trouble,
+    )
+
+
 def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
     """Tell the completion tree of a commit that stands, and end the run if that made it complete."""
     failed = standing.outcome is CommitOutcome.FAILED
@@ -57,11 +99,21 @@ def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
 
 
 def fail_job(
-    cloud: Cloud, job: str, run: int, *, reason: str, only_from: Collection[JobState] | None = None
+    cloud: Cloud,
+    job: str,
+    run: int,
+    *,
+    reason: str,
+    naming: str = "",
+    only_from: Collection[JobState] | None = None,
 ) -> None:
-    """Move the job to FAILED with its reason, unless it has ended already."""
+    """Move the job to FAILED with its reason, unless it has ended already.
+
+    ``naming``, which names rows, goes into the record and not into the log.
+    """
+    recorded = f"{reason} {naming}".rstrip()
     if cloud.tracker.move(
-        job, JobState.FAILED, run=run, reason=reason, finished_at=datetime.now(UTC), only_from=only_from
+        job, JobState.FAILED, run=run, reason=recorded, finished_at=datetime.now(UTC), only_from=only_from
     ):
         log.error("job.failed", reason=reason)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import structlog
 
 from skfleet_common.settings import Settings
+from skfleet_worker.deadline import Deadline
+from skfleet_worker.presence import Seen
 from skfleet_worker.protocol import FromScorer, Ready
 from skfleet_worker.scorer import serve
 from skfleet_worker.work import Work
@@ -24,6 +27,18 @@ PRELOAD = ["skfleet_worker.fork_server", "skfleet_worker.preload"]
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A scoring process is gone."""
+
+    pid: int | None
+    #: In words that follow "its scoring process".
+    how: str
+    #: Whether by SIGKILL, the only signal that the kernel has for a process which takes too much memory.
+    was_killed: bool
+    work: Work | None
+
+
 class Scorer:
     """One seat of the crew: a scoring process, replaced by a new one when it dies."""
 
@@ -34,6 +49,7 @@ class Scorer:
         self.not_before = 0.0
         #: Deaths since it was last ready.
         self.deaths = 0
+        self._deadline = Deadline()
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
 
@@ -64,7 +80,13 @@ class Scorer:
         context = multiprocessing.get_context("forkserver")
         self._process = context.Process(
             target=serve,
-            kwargs={"connection": theirs, "settings": settings, "worker": worker, "seat": self.number},
+            kwargs={
+                "connection": theirs,
+                "deadline": self._deadline,
+                "settings": settings,
+                "worker": worker,
+                "seat": self.number,
+            },
             name=f"scorer-{self.number}",
             daemon=True,
         )
@@ -75,13 +97,21 @@ class Scorer:
 
     def give(self, work: Work) -> None:
         """Hand over work; a process that is dying is noticed by its sentinel."""
-        self.work = work
         if self._connection is None:
             raise RuntimeError("a scorer without a process was given work")
+        self.work = work
+        work.lease.show_on(self._deadline)
         try:
             self._connection.send(work.assignment)
         except OSError:
             log.debug("scorer.gone_before_work", scorer=self.pid)
+
+    def take_back(self) -> Work | None:
+        """Give what it worked on, and leave it free."""
+        work, self.work = self.work, None
+        if work is not None:
+            work.lease.show_on(None)
+        return work
 
     def messages(self) -> Iterator[FromScorer]:
         """Give what it has said so far; ends without an error when the process is gone."""
@@ -105,21 +135,27 @@ class Scorer:
             self._process.kill()
             self._process.join()
 
-    def bury(self, now: float) -> tuple[str, Work | None]:
-        """Clear the seat of a process that is gone; gives how it ended and what it worked on."""
+    def bury(self, now: float) -> Ended:
+        """Clear the seat of a process that is gone."""
         if self._process is None:
             raise RuntimeError("there is no process to bury")
         self._process.join()
-        how, work = _describe(self._process.exitcode), self.work
+        code = self._process.exitcode
+        ended = Ended(
+            pid=self._process.pid,
+            how=_describe(code),
+            was_killed=code == -signal.SIGKILL,
+            work=self.take_back(),
+        )
         if self._connection is not None:
             self._connection.close()
         self._process.close()
-        self._process = self._connection = self.work = None
+        self._process = self._connection = None
         self.is_ready = False
         # The first restart is at once; one that dies again and again waits longer and longer.
         self.not_before = now + (min(MAX_RESTART_SECONDS, 2.0**self.deaths) if self.deaths else 0.0)
         self.deaths += 1
-        return how, work
+        return ended
 
 
 class Crew:
@@ -142,6 +178,16 @@ class Crew:
         """Give what to wait on for news of any scorer."""
         return [waitable for scorer in self.scorers for waitable in scorer.waitables()]
 
+    def news(self) -> Iterator[tuple[Scorer, FromScorer | Ended]]:
+        """Give what scorers have said, and which of them are gone; their seats are then empty."""
+        for scorer in self.scorers:
+            # Asked before reading: what is said after this is read the next time.
+            has_ended = scorer.has_ended()
+            for message in scorer.messages():
+                yield scorer, message
+            if has_ended and scorer.is_started:
+                yield scorer, scorer.bury(self._clock())
+
     def free(self) -> list[Scorer]:
         """Give the scorers that can be given work."""
         return [scorer for scorer in self.scorers if scorer.is_free]
@@ -159,6 +205,16 @@ class Crew:
     def pids(self) -> list[int]:
         """The process ids of the scorers that are ready."""
         return [scorer.pid for scorer in self.scorers if scorer.is_ready and scorer.pid is not None]
+
+    def seen(self, waiting: Sequence[Work]) -> Seen:
+        """Give what presence announces; what waits here no other worker has."""
+        now = self._clock()
+        works = [scorer.work for scorer in self.scorers if scorer.work is not None]
+        return Seen(
+            scorer_pids=tuple(self.pids),
+            working_on=tuple(work.name for work in works),
+            holdings=tuple(work.holding(now) for work in [*works, *waiting]),
+        )
 
     def kill(self) -> None:
         """End all processes."""

@@ -16,9 +16,8 @@ class Drain:
     def __init__(self, *, drain_seconds: float, clock: Callable[[], float]) -> None:
         self._drain_seconds = drain_seconds
         self._clock = clock
+        self._signals = 0
         self.deadline: float | None = None
-        #: Asked for a second time: nothing is waited for any more.
-        self.is_hurried = False
 
     @property
     def is_on(self) -> bool:
@@ -26,17 +25,26 @@ class Drain:
         return self.deadline is not None
 
     @property
-    def is_over(self) -> bool:
-        """Whether what is still in progress must be released now."""
-        return self.deadline is not None and self._clock() >= self.deadline
+    def is_hurried(self) -> bool:
+        """Whether somebody asked a second time: nothing is waited for any more."""
+        return self._signals > 1
 
-    def request(self) -> None:
+    def seconds_left(self) -> float:
+        """Give how long what is in progress may still go on."""
+        return float("inf") if self.deadline is None else self.deadline - self._clock()
+
+    def on_signal(self) -> None:
         """Begin to drain; a second time, end at once."""
-        if self.deadline is None:
-            self.deadline = self._clock() + self._drain_seconds
-        else:
-            self.deadline = self._clock()
-            self.is_hurried = True
+        self._signals += 1
+        self._end_within(0.0 if self.is_hurried else self._drain_seconds)
+
+    def on_interruption(self, seconds: float | None) -> None:
+        """Begin to drain, or make haste: the host goes in ``seconds``, if anybody knows."""
+        self._end_within(self._drain_seconds if seconds is None else min(self._drain_seconds, seconds))
+
+    def _end_within(self, seconds: float) -> None:
+        deadline = self._clock() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
 
 
 @contextmanager

@@ -11,9 +11,12 @@ import structlog
 
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.contracts.errors import SkfleetError
+from skfleet_worker.deadline import OVER, Deadline
 
 #: A message stays hidden at most twelve hours from its receipt (SQS developer guide, visibility timeout).
 MAX_LEASE_SECONDS = 12 * 3600.0
+
+RAN_OUT = "it ran out"
 
 log = structlog.get_logger()
 
@@ -27,7 +30,7 @@ class Extender(Protocol):
 
 @dataclass(eq=False)
 class Lease:
-    """One held delivery. Times are readings of one host's monotonic clock."""
+    """One held delivery. Times are readings of one host's clock (see clock.py)."""
 
     delivery: Delivery
     received_at: float
@@ -39,6 +42,23 @@ class Lease:
     allowance_seconds: float = float("inf")
     #: Held while SQS is told to extend: what comes after a release would hide the message again.
     talking: threading.Lock = field(default_factory=threading.Lock)
+    #: Where the scorer that works under this lease sees its end.
+    _shown_on: Deadline | None = None
+    _showing: threading.Lock = field(default_factory=threading.Lock)
+
+    def show_on(self, deadline: Deadline | None) -> None:
+        """Let a scorer see from now on when the lease ends; None: no scorer works under it any more."""
+        with self._showing:
+            self._shown_on = deadline
+            if deadline is not None:
+                deadline.at = self.expires_at
+
+    def last_until(self, reading: float) -> None:
+        """Set the lease's end, for the scorer too."""
+        with self._showing:
+            self.expires_at = reading
+            if self._shown_on is not None:
+                self._shown_on.at = reading
 
     def is_lost(self, now: float) -> bool:
         """Whether somebody else may have the message by now."""
@@ -94,22 +114,33 @@ class LeaseKeeper:
         return lease
 
     def drop(self, lease: Lease) -> bool:
-        """Extend it no more, before it is acked or released; False if it was lost already."""
-        with lease.talking, self._lock:
-            if lease not in self._held:
+        """Extend it no more, before it is acked or released; False if it is lost: then do neither.
+
+        A stale receipt may delete a message that another worker has received meanwhile.
+        """
+        with lease.talking:
+            if not self._forget(lease):
                 return False
-            self._held.remove(lease)
-            return True
+        is_lost = lease.is_lost(self._clock())
+        lease.last_until(OVER)
+        if is_lost:
+            log.warning("lease.lost", message_id=lease.delivery.message_id, why=RAN_OUT)
+        return not is_lost
+
+    def look(self) -> None:
+        """Lose what has run out; without a request. A supervisor that was stopped finds out by this."""
+        now = self._clock()
+        for lease in self._all_held():
+            if lease.is_lost(now):
+                self._lose(lease, why=RAN_OUT)
 
     def beat(self) -> None:
         """Extend every held lease once."""
-        with self._lock:
-            held = list(self._held)
-        for lease in held:
+        for lease in self._all_held():
             # Read again for each: one slow call must not make the others' arithmetic old.
             now = self._clock()
             if lease.is_lost(now):
-                self._lose(lease, why="it ran out")
+                self._lose(lease, why=RAN_OUT)
             elif not lease.is_stuck(now) and not self._extend(lease, now):
                 self._lose(lease, why="the queue says so")
 
@@ -127,15 +158,30 @@ class LeaseKeeper:
                 # The next beat tries again; the lease runs out by itself if none gets through.
                 log.warning("lease.not_extended", message_id=lease.delivery.message_id, error=str(exc))
                 return True
-        if extended:
-            lease.expires_at = now + seconds
+            with self._lock:
+                # It may have run out meanwhile: then its attempt has been stopped.
+                if extended and lease in self._held:
+                    lease.last_until(now + seconds)
         return extended
 
     def _lose(self, lease: Lease, *, why: str) -> None:
-        # Not held any more: it was acked or released while this thread was on its way.
-        if self.drop(lease):
+        # Not held any more: it was acked, released or lost while this thread was on its way.
+        if self._forget(lease):
+            lease.last_until(OVER)
             log.warning("lease.lost", message_id=lease.delivery.message_id, why=why)
             self._on_lost(lease)
+
+    def _forget(self, lease: Lease) -> bool:
+        """Take a lease out of what is held; False if it was not there."""
+        with self._lock:
+            if lease not in self._held:
+                return False
+            self._held.remove(lease)
+            return True
+
+    def _all_held(self) -> list[Lease]:
+        with self._lock:
+            return list(self._held)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._heartbeat_seconds):

@@ -3,51 +3,36 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 import structlog
 
-from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.errors import EnvironmentFault, UsageError
 from skfleet_common.settings import Settings
-from skfleet_worker.backoff import backoff_seconds
-from skfleet_worker.crew import Crew, Scorer
+from skfleet_worker.boot import Boot
+from skfleet_worker.caretaker import Caretaker
+from skfleet_worker.clock import host_seconds
+from skfleet_worker.cores import cores
+from skfleet_worker.crew import Crew, Ended, Scorer
 from skfleet_worker.drain import Drain, on_signals
+from skfleet_worker.events import Arrived, Entrusted, Event, Lost
 from skfleet_worker.inbox import Inbox
+from skfleet_worker.intake import Intake
+from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.mail import Mail
-from skfleet_worker.presence import Presence
-from skfleet_worker.protocol import Ending, Finished, Progress, Ready, Unfit
+from skfleet_worker.pace import Pace
+from skfleet_worker.presence import Presence, Seen
+from skfleet_worker.protocol import Ending, Finished, FromScorer, Progress, Ready, Unfit
 from skfleet_worker.receiver import Receiver
+from skfleet_worker.salvage import Salvage
 from skfleet_worker.work import Work
 
 #: Longest time between two looks at clocks (stuck scorers, drain deadline, restarts).
 TICK_SECONDS = 0.5
-#: Deaths of one scorer before any was ready, after which the worker gives up.
-BOOT_DEATHS = 3
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """The receiver brings deliveries; none at all is its last word."""
-
-    deliveries: list[Delivery]
-    #: When the call that brought them began: their leases may be that old.
-    received_at: float
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A lease is another worker's now."""
-
-    lease: Lease
 
 
 class Supervisor:
@@ -59,11 +44,11 @@ class Supervisor:
         cloud: Cloud,
         *,
         worker: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = host_seconds,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._inbox: Inbox[Arrived | Lost | None] = Inbox()
+        self._inbox: Inbox[Event] = Inbox()
         self._keeper = LeaseKeeper(
             cloud.queue,
             lease_seconds=settings.lease_seconds,
@@ -71,7 +56,10 @@ class Supervisor:
             clock=clock,
             on_lost=lambda lease: self._inbox.put(Lost(lease)),
         )
-        self._mail = Mail(cloud, self._keeper, settings)
+        self._caretaker = Caretaker(
+            cloud, settings, worker=worker, entrust=lambda work: self._inbox.put(Entrusted(work))
+        )
+        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
@@ -79,8 +67,11 @@ class Supervisor:
             clock=clock,
             deliver=lambda deliveries, since: self._inbox.put(Arrived(deliveries, since)),
         )
-        size = settings.scorers or _cores()
-        self._crew = Crew(settings, size=size, worker=worker, clock=clock)
+        self._intake = Intake(self._receiver, self._mail)
+        self._crew = Crew(settings, size=settings.scorers or cores(), worker=worker, clock=clock)
+        self._salvage = Salvage(settings, self._mail, self._intake, note=self._caretaker.note_trouble)
+        #: What the presence thread may read at any time.
+        self._seen = Seen()
         self._presence = Presence(
             cloud.tracker,
             worker=worker,
@@ -88,15 +79,11 @@ class Supervisor:
             heartbeat_seconds=settings.heartbeat_seconds,
             look=lambda: self._seen,
         )
+        self._boot = Boot()
+        self._pace = Pace()
         self._drain = Drain(drain_seconds=settings.drain_seconds, clock=clock)
-        #: Received, but not begun: at most one, unless a scorer died while the receiver was polling.
-        self._waiting: deque[Work] = deque()
-        #: Deliveries that the receiver was asked for and has not brought yet.
-        self._asked = 0
-        self._was_ready = False
+        self._interruptions = interruption_watch(settings, tell=self._inbox.put)
         self._is_draining = False
-        #: Scorers and what they work on, as the presence thread may read it at any time.
-        self._seen: tuple[list[int], list[str]] = ([], [])
 
     def run(self) -> None:
         """Work until a drain is over.
@@ -110,6 +97,9 @@ class Supervisor:
                 self._crew.fill()
                 self._keeper.start()
                 self._receiver.start()
+                self._caretaker.start()
+                if self._interruptions:
+                    self._interruptions.start()
                 while not self._is_done():
                     self._turn()
             finally:
@@ -118,54 +108,50 @@ class Supervisor:
     def _turn(self) -> None:
         # What woke the loop does not matter: everything is looked at, in a fixed order.
         wait([*self._crew.waitables(), self._inbox.fileno()], timeout=TICK_SECONDS)
-        for scorer in self._crew.scorers:
-            self._listen_to(scorer)
+        # Leases first: this process may have been stopped for longer than they last.
+        self._keeper.look()
+        for scorer, message in self._crew.news():
+            self._hear(scorer, message)
         for event in self._inbox.take():
             self._take(event)
         self._look_at_the_clock()
         if self._drain.is_on:
-            self._stop_receiving()
-            self._release_waiting()
-            if self._drain.is_over:
-                self._release_running()
+            self._wind_down()
         else:
             self._hand_out()
             self._crew.fill()
-            self._ask_for_work()
-        self._seen = (self._crew.pids, [work.name for scorer in self._crew.busy() if (work := scorer.work)])
+            self._intake.ask(self._crew)
+        self._seen = self._crew.seen(self._intake.waiting)
+        self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
 
     # What scorers say and how they end.
 
-    def _listen_to(self, scorer: Scorer) -> None:
-        # Asked before reading: what is said after this is read on the next turn.
-        ended = scorer.has_ended()
-        for message in scorer.messages():
-            if isinstance(message, Ready):
-                self._on_ready(scorer)
-            elif isinstance(message, Unfit):
-                self._on_unfit(scorer, message)
-            elif isinstance(message, Progress) and scorer.work:
-                scorer.work.lease.progress_at = self._clock()
-            elif isinstance(message, Finished):
-                self._on_finished(scorer, message)
-        if ended:
-            self._on_end(scorer)
+    def _hear(self, scorer: Scorer, message: FromScorer | Ended) -> None:
+        if isinstance(message, Ready):
+            self._on_ready(scorer)
+        elif isinstance(message, Unfit):
+            self._boot.on_unfit(scorer, message)
+        elif isinstance(message, Progress) and scorer.work:
+            scorer.work.progress(self._clock(), rows=message.rows)
+            self._pace.note(scorer.work)
+        elif isinstance(message, Finished) and scorer.work:
+            self._on_finished(scorer, message)
+        elif isinstance(message, Ended):
+            self._on_end(scorer, message)
 
     def _on_ready(self, scorer: Scorer) -> None:
         log.info("scorer.ready", scorer=scorer.pid)
-        if not self._was_ready:
-            self._was_ready = True
+        if not self._boot.is_over:
+            self._boot.is_over = True
             self._presence.start()
         self._presence.changed()
 
-    def _on_unfit(self, scorer: Scorer, message: Unfit) -> None:
-        log.error("scorer.unfit", scorer=scorer.pid, error=message.sentence)
-        if not self._was_ready:
-            fault = UsageError if message.exit_code == UsageError.exit_code else EnvironmentFault
-            raise fault(message.sentence)
-
     def _on_finished(self, scorer: Scorer, message: Finished) -> None:
-        work, scorer.work = scorer.work, None
+        if message.ending is Ending.SMALLER:
+            if work := self._end(scorer):
+                self._salvage.after_memory_error(work)
+            return
+        work = scorer.take_back()
         if work is None:
             return
         if not self._drain.is_on:
@@ -173,52 +159,45 @@ class Supervisor:
             self._hand_out()
         if message.ending is Ending.ACK:
             self._mail.ack(work.lease)
+        elif message.ending is Ending.RELEASE:
+            self._mail.retry(work, delay_seconds=message.delay_seconds)
         else:
-            self._mail.release(work.lease, delay_seconds=message.delay_seconds)
+            self._mail.release(work.lease, reason="its scorer saw the lease run out")
 
-    def _on_end(self, scorer: Scorer) -> None:
-        pid = scorer.pid
-        how, work = scorer.bury(self._clock())
-        log.warning("scorer.died", scorer=pid, how=how, **(work.fields if work else {}))
+    def _on_end(self, scorer: Scorer, ended: Ended) -> None:
+        work = ended.work
+        log.warning("scorer.died", scorer=ended.pid, how=ended.how, **(work.fields if work else {}))
         self._presence.changed()
-        if not self._was_ready and scorer.deaths >= BOOT_DEATHS:
-            raise EnvironmentFault(f"No scorer could start (the last one {how}); the log above says why.")
+        self._boot.on_death(scorer, ended)
         if work:
-            self._after_loss(work, f"its scoring process {how}")
+            self._salvage.after_death(work, ended)
 
     def _end(self, scorer: Scorer) -> Work | None:
         """Kill a scorer for a reason that the caller has logged; gives what it worked on."""
         scorer.kill()
-        _, work = scorer.bury(self._clock())
+        ended = scorer.bury(self._clock())
         self._presence.changed()
-        return work
-
-    def _after_loss(self, work: Work, reason: str) -> None:
-        """Release what a scorer did not finish, or have its failure recorded after the last attempt."""
-        attempts = work.lease.delivery.receive_count
-        if attempts < self._settings.max_attempts:
-            self._mail.release(work.lease, delay_seconds=backoff_seconds(attempts), reason=reason)
-        else:
-            work.lease.progress_at = None
-            self._waiting.append(work.giving_up(f"{reason} at attempt {attempts}"))
+        return ended.work
 
     # What threads report.
 
-    def _take(self, event: Arrived | Lost | None) -> None:
+    def _take(self, event: Event) -> None:
         if isinstance(event, Arrived):
-            self._asked -= len(event.deliveries)
-            for delivery in event.deliveries:
-                work = self._mail.open(delivery, received_at=event.received_at)
-                if work and self._drain.is_on:
-                    self._mail.release(work.lease, reason="the worker drains")
-                elif work:
-                    self._waiting.append(work)
+            self._intake.take(event)
+        elif isinstance(event, Entrusted):
+            self._intake.put_back(event.work)
         elif isinstance(event, Lost):
-            self._waiting = deque(work for work in self._waiting if work.lease is not event.lease)
-            for scorer in self._crew.busy():
-                if scorer.work and scorer.work.lease is event.lease:
-                    log.warning("attempt.stopped", scorer=scorer.pid, why="its lease was lost")
-                    self._end(scorer)
+            self._on_lost(event.lease)
+        elif isinstance(event, Interruption):
+            log.warning("worker.interrupted", why=event.why, seconds=event.seconds)
+            self._drain.on_interruption(event.seconds)
+
+    def _on_lost(self, lease: Lease) -> None:
+        self._intake.forget(lease)
+        for scorer in self._crew.busy():
+            if scorer.work and scorer.work.lease is lease:
+                log.warning("attempt.stopped", scorer=scorer.pid, why="its lease was lost")
+                self._end(scorer)
 
     def _look_at_the_clock(self) -> None:
         now = self._clock()
@@ -226,72 +205,55 @@ class Supervisor:
             if scorer.work and scorer.work.lease.is_stuck(now):
                 log.warning("scorer.stuck", scorer=scorer.pid, seconds=scorer.work.lease.allowance_seconds)
                 if work := self._end(scorer):
-                    seconds = work.lease.allowance_seconds
-                    self._after_loss(work, f"its scoring process reported nothing for {seconds:g} seconds")
-        if not self._crew.has_ready and any(
-            now - work.lease.received_at > self._settings.lease_seconds for work in self._waiting
-        ):
-            # Nobody here can begin it; other workers may.
-            self._release_waiting("no scorer is ready")
-
-    # Handing out and asking for work.
+                    self._salvage.after_silence(work)
+        if not self._crew.has_ready:
+            self._intake.release_late(now, after_seconds=self._settings.lease_seconds)
 
     def _hand_out(self) -> None:
+        now = self._clock()
         for scorer in self._crew.free():
-            while self._waiting and scorer.is_free:
-                work = self._waiting.popleft()
-                now = self._clock()
-                if not work.lease.is_lost(now):  # The keeper notices too, but perhaps later.
-                    work.lease.progress_at = now
-                    scorer.give(work)
-
-    def _ask_for_work(self) -> None:
-        # Beyond what can start now, one chunk is kept ready, and only while all scorers are busy.
-        free = len(self._crew.free())
-        room = free or (1 if self._crew.has_ready else 0)
-        wanted = room - len(self._waiting) - self._asked
-        if wanted > 0:
-            self._asked += wanted
-            self._receiver.ask(wanted)
+            if work := self._intake.next(now):
+                self._salvage.begin(work, now)
+                scorer.give(work)
 
     # Ending.
 
     def _on_signal(self) -> None:
         # Interrupts the main thread anywhere: it only notes the wish and wakes the loop.
-        self._drain.request()
+        self._drain.on_signal()
         self._inbox.put(None)
 
-    def _stop_receiving(self) -> None:
+    def _wind_down(self) -> None:
         if not self._is_draining:
             self._is_draining = True
-            log.info("worker.draining", in_progress=len(self._crew.busy()))
-            self._receiver.stop()
-
-    def _release_waiting(self, reason: str = "the worker drains") -> None:
-        while self._waiting:
-            self._mail.release(self._waiting.popleft().lease, reason=reason)
-
-    def _release_running(self) -> None:
+            busy, seconds = len(self._crew.busy()), round(self._drain.seconds_left(), 1)
+            log.info("worker.draining", in_progress=busy, seconds=seconds)
+        self._intake.close()
+        left = self._drain.seconds_left()
         for scorer in self._crew.busy():
-            if work := self._end(scorer):
-                self._mail.release(work.lease, reason="the drain is over")
+            needed = self._pace.seconds_left(scorer.work, self._clock()) if scorer.work else None
+            if left <= 0:
+                self._give_back(scorer, "the drain is over")
+            elif needed is not None and needed > left:
+                self._give_back(scorer, f"it needs about {needed:.0f} seconds, the drain leaves {left:.0f}")
+
+    def _give_back(self, scorer: Scorer, reason: str) -> None:
+        if work := self._end(scorer):
+            self._mail.release(work.lease, reason=reason)
 
     def _is_done(self) -> bool:
-        if not self._drain.is_on or self._crew.busy() or self._waiting:
+        if not self._drain.is_on or self._crew.busy() or not self._intake.is_empty:
             return False
         # The poll under way may get the very message that was just released, and must hand it back.
-        return self._drain.is_hurried or not self._receiver.is_running
+        return self._drain.is_hurried or self._intake.is_over
 
     def _close(self) -> None:
-        self._release_running()
-        self._release_waiting()
+        for scorer in self._crew.busy():
+            self._give_back(scorer, "the worker ends")
+        self._intake.close()
         self._crew.kill()
         self._keeper.stop()
+        self._caretaker.stop()
+        if self._interruptions:
+            self._interruptions.stop()
         self._presence.retire()
-
-
-def _cores() -> int:
-    """Give the cores that this process may use, where the system tells; else those of the host."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

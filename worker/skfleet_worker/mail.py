@@ -9,7 +9,7 @@ import structlog
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import NewerMessage, SkfleetError, UnreadableMessage
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, with_failures
 from skfleet_common.settings import Settings
 from skfleet_worker.backoff import RENEW_AT_RECEIVE
 from skfleet_worker.lease import Lease, LeaseKeeper
@@ -29,11 +29,20 @@ class Mail:
     harmless: the chunk's commit stands.
     """
 
-    def __init__(self, cloud: Cloud, keeper: LeaseKeeper, settings: Settings) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        keeper: LeaseKeeper,
+        settings: Settings,
+        *,
+        on_unreadable: Callable[[Delivery], None],
+    ) -> None:
         self._queue = cloud.queue
         self._dead_letters = cloud.dead_letters
         self._keeper = keeper
         self._settings = settings
+        #: Is told of a message that became a dead letter because nobody can read it.
+        self._on_unreadable = on_unreadable
 
     def open(self, delivery: Delivery, *, received_at: float) -> Work | None:
         """Take charge of a delivery; None when it is nothing that this worker can work on."""
@@ -41,7 +50,7 @@ class Mail:
         try:
             message = decode(delivery.body)
         except NewerMessage as exc:
-            self._leave_to_newer(lease, exc)
+            self.release(lease, delay_seconds=NEWER_DELAY_SECONDS, reason=str(exc))
             return None
         except UnreadableMessage as exc:
             self._bury(lease, exc)
@@ -51,50 +60,73 @@ class Mail:
 
     def ack(self, lease: Lease) -> None:
         """Delete the message."""
-        if not self._keeper.drop(lease):
-            return
-        try:
-            self._queue.ack(lease.delivery)
-        except SkfleetError as exc:
-            log.warning("delivery.not_acked", message_id=lease.delivery.message_id, error=str(exc))
+        if self._keeper.drop(lease):
+            self._ack(lease.delivery)
 
     def release(self, lease: Lease, *, delay_seconds: int = 0, reason: str | None = None) -> None:
-        """Let another worker have the message, after ``delay_seconds``."""
+        """Let another worker have the message, after ``delay_seconds``; nothing has failed."""
         if not self._keeper.drop(lease):
             return
+        # However often it was drained, it must not end among the dead letters for that.
+        renews = lease.delivery.receive_count >= RENEW_AT_RECEIVE
+        if not (renews and self._replace(lease, lease.delivery.body, delay_seconds, reason)):
+            self._release(lease, delay_seconds, reason)
+
+    def retry(self, work: Work, *, delay_seconds: int, reason: str | None = None) -> None:
+        """Have a message whose attempt failed tried again: one that counts the failure takes its place.
+
+        The queue's own count cannot tell a failure from a drain or a lost host.
+        """
+        lease = work.lease
+        if not self._keeper.drop(lease):
+            return
+        body = with_failures(lease.delivery.body, work.assignment.attempt)
+        if not self._replace(lease, body, delay_seconds, reason):
+            self._release(lease, delay_seconds, reason)
+
+    def _replace(self, lease: Lease, body: str, delay_seconds: int, reason: str | None) -> bool:
+        """Send a message in place of a dropped one; False if that failed, so that the original must stay."""
+        delivery = lease.delivery
+        try:
+            self._queue.send_one(body, delay_seconds=delay_seconds)
+        except SkfleetError as exc:
+            log.warning("delivery.not_replaced", message_id=delivery.message_id, error=str(exc))
+            return False
         log.info(
-            "delivery.released",
-            message_id=lease.delivery.message_id,
-            delay_seconds=delay_seconds,
-            reason=reason,
+            "delivery.replaced", message_id=delivery.message_id, delay_seconds=delay_seconds, reason=reason
+        )
+        self._ack(delivery)
+        return True
+
+    def _release(self, lease: Lease, delay_seconds: int, reason: str | None) -> None:
+        delivery = lease.delivery
+        log.info(
+            "delivery.released", message_id=delivery.message_id, delay_seconds=delay_seconds, reason=reason
         )
         try:
-            self._queue.release(lease.delivery, delay_seconds=delay_seconds)
+            self._queue.release(delivery, delay_seconds=delay_seconds)
         except SkfleetError as exc:
-            log.warning("delivery.not_released", message_id=lease.delivery.message_id, error=str(exc))
+            log.warning("delivery.not_released", message_id=delivery.message_id, error=str(exc))
+
+    def _ack(self, delivery: Delivery) -> None:
+        try:
+            self._queue.ack(delivery)
+        except SkfleetError as exc:
+            log.warning("delivery.not_acked", message_id=delivery.message_id, error=str(exc))
 
     def _allowance(self, message: ChunkMessage | PublishMessage) -> float:
         """A publish ends in one statement, which the warehouse's own limit stops."""
         extra = self._settings.statement_seconds if isinstance(message, PublishMessage) else 0
         return self._settings.allowance_seconds + extra
 
-    def _leave_to_newer(self, lease: Lease, exc: NewerMessage) -> None:
-        if lease.delivery.receive_count < RENEW_AT_RECEIVE:
-            self.release(lease, delay_seconds=NEWER_DELAY_SECONDS, reason=str(exc))
-        elif self._send(self._queue.send, lease):
-            self.ack(lease)
-
     def _bury(self, lease: Lease, exc: UnreadableMessage) -> None:
         log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
-        if self._send(self._dead_letters.send, lease):
-            self.ack(lease)
-
-    def _send(self, send: Callable[[list[str]], None], lease: Lease) -> bool:
-        """Send the message's body on; False when that failed, so that the original must stay."""
         try:
-            send([lease.delivery.body])
-        except SkfleetError as exc:
-            log.warning("message.not_sent_on", message_id=lease.delivery.message_id, error=str(exc))
+            self._dead_letters.send([lease.delivery.body])
+        except SkfleetError as fault:
+            # It comes again when its lease runs out.
+            log.warning("message.not_buried", message_id=lease.delivery.message_id, error=str(fault))
             self._keeper.drop(lease)
-            return False
-        return True
+        else:
+            self.ack(lease)
+            self._on_unreadable(lease.delivery)

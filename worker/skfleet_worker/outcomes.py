@@ -26,6 +26,15 @@ class ChunkRefused(SkfleetError):
     """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
 
 
+class TooManyQuarantined(JobFailed):
+    """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
+
+    def __init__(self, sentence: str, *, naming: str) -> None:
+        super().__init__(sentence)
+        #: A sentence that names rows by their ids.
+        self.naming = naming
+
+
 @dataclass(frozen=True)
 class Failure:
     """What an error came to."""
@@ -33,14 +42,16 @@ class Failure:
     blame: Blame
     #: One sentence for people, without row values.
     reason: str
+    #: A sentence that names rows: for the job's record alone, and never logged.
+    naming: str = ""
 
 
 #: Errors that every chunk of the job would meet.
 _FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
 
 
-def weigh(error: Exception, *, receive_count: int, max_attempts: int, is_patient: bool = False) -> Failure:
-    """Decide how far ``error``, met at the ``receive_count``-th attempt, reaches.
+def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool = False) -> Failure:
+    """Decide how far ``error``, met at the ``attempt``-th attempt that counts, reaches.
 
     ``is_patient``: what passes by itself is waited for, however often it comes.
     """
@@ -50,12 +61,13 @@ def weigh(error: Exception, *, receive_count: int, max_attempts: int, is_patient
         return Failure(Blame.ATTEMPT, reason)
     if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
         if isinstance(error, _FOR_THE_WHOLE_JOB):
-            return Failure(Blame.JOB, reason)
+            naming = error.naming if isinstance(error, TooManyQuarantined) else ""
+            return Failure(Blame.JOB, reason, naming)
         if isinstance(error, ChunkRefused):
             return Failure(Blame.CHUNK, reason)
-    if receive_count < max_attempts:
+    if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {receive_count}, the last).")
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
 
 
 def sentence(error: Exception) -> str:
@@ -81,6 +93,16 @@ def frames_of(error: Exception) -> list[str]:
         )
         link = link.__cause__ or link.__context__
     return places
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a process that could not get memory raised this; numpy's and Arrow's errors are such too."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _may_pass(error: Exception) -> bool:

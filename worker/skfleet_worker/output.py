@@ -17,7 +17,9 @@ from skfleet_common.model.scoring import Reject, Scored
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.sources import is_verbatim
 
+#: The last two columns of a file of rejects.
 REASON = "reason"
+QUARANTINED = "quarantined"
 
 
 class PartFile(AbstractContextManager["PartFile"]):
@@ -66,17 +68,18 @@ def scored_rows(columns: Sequence[OutputColumn], batch: SourceBatch, scored: Sco
 def rejected_rows(
     id_columns: Iterable[str], batch: SourceBatch, rejected: Sequence[Reject]
 ) -> pa.RecordBatch:
-    """Give the ids of the rows that were not scored, each with its reason."""
+    """Give the ids of the rows that were not scored, each with its reason and whether it was quarantined."""
     rows = pa.array([reject.row for reject in rejected], pa.int64())
     names = list(id_columns)
     arrays = [pc.take(batch.verbatim.column(name), rows) for name in names]
     reasons = pa.array([reject.reason for reject in rejected], pa.string())
-    return pa.RecordBatch.from_arrays([*arrays, reasons], names=[*names, _free_name(names)])
+    flags = pa.array([reject.quarantined for reject in rejected], pa.bool_())
+    headings = [*names, _free_name(REASON, names), _free_name(QUARANTINED, names)]
+    return pa.RecordBatch.from_arrays([*arrays, reasons, flags], names=headings)
 
 
-def _free_name(taken: Sequence[str]) -> str:
-    """Give a name for the reason that no id column has."""
-    name = REASON
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    """Give a name for a column of ours that no id column has."""
     while name in taken:
         name += "_"
     return name

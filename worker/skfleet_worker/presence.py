@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from platform import node, python_version
@@ -12,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from skfleet_common.contracts.errors import SkfleetError
-from skfleet_common.contracts.workers import WorkerPresence
+from skfleet_common.contracts.workers import Holding, WorkerPresence
 
 #: What the preflight compares with a bundle's versions.
 PACKAGES = ("skfleet", "scikit-learn", "numpy", "scipy", "pandas", "joblib", "pyarrow", "skops")
@@ -21,6 +22,15 @@ PACKAGES = ("skfleet", "scikit-learn", "numpy", "scipy", "pandas", "joblib", "py
 MIN_TTL_SECONDS = 5.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is to announce, at one moment."""
+
+    scorer_pids: tuple[int, ...] = ()
+    working_on: tuple[str, ...] = ()
+    holdings: tuple[Holding, ...] = ()
 
 
 class Register(Protocol):
@@ -43,7 +53,7 @@ class Presence:
         worker: str,
         supervisor_pid: int,
         heartbeat_seconds: float,
-        look: Callable[[], tuple[list[int], list[str]]],
+        look: Callable[[], Seen],
     ) -> None:
         self._register = register
         self._worker = worker
@@ -87,15 +97,16 @@ class Presence:
                 log.warning("worker.not_announced", error=str(exc))
 
     def _announce(self) -> None:
-        scorer_pids, working_on = self._look()
+        seen = self._look()
         self._register.announce(
             WorkerPresence(
                 worker=self._worker,
                 host=node(),
                 supervisor_pid=self._supervisor_pid,
-                scorer_pids=tuple(scorer_pids),
+                scorer_pids=seen.scorer_pids,
                 versions=self._versions,
-                working_on=tuple(working_on),
+                working_on=seen.working_on,
+                holdings=seen.holdings,
                 seen_at=datetime.now(UTC),
             ),
             ttl_seconds=max(MIN_TTL_SECONDS, 3 * self._heartbeat_seconds),

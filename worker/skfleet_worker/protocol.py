@@ -17,6 +17,20 @@ class Assignment:
     receive_count: int
     #: When set, the message is not tried again: the chunk is recorded as failed for this reason.
     give_up_because: str | None = None
+    #: Rows that the scorer may hold at a time; None is the setting.
+    batch_rows: int | None = None
+    #: One sentence on what went wrong here before, for the commit.
+    trouble: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, of those that count: one that was drained or lost has not failed."""
+        return self.message.failures + 1
+
+    @property
+    def attempts(self) -> int:
+        """How many deliveries there were, those among them that did not fail included."""
+        return self.message.failures + self.receive_count
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,12 @@ class Ending(StrEnum):
     """What the supervisor does with the delivery."""
 
     ACK = "ack"
+    #: The attempt failed, and counts; another one may succeed.
     RELEASE = "release"
+    #: The lease ran out: nothing has failed, and the delivery is no longer ours to speak of.
+    LOST = "lost"
+    #: The memory did not suffice: the same again in smaller batches, in a process with a clean heap.
+    SMALLER = "smaller"
 
 
 @dataclass(frozen=True)

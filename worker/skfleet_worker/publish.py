@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +14,15 @@ import pyarrow.parquet as pq
 import structlog
 
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import JobFailed, Refused, TryAgain
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec
+from skfleet_common.contracts.errors import Refused, TryAgain
+from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
-from skfleet_common.tables.port import Publication
+from skfleet_common.tables.port import Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
+from skfleet_worker.quarantine import NAMED_AT_MOST, quarantined_ids, rejects_address, too_many
+from skfleet_worker.reconciliation import certify, id_columns_of, reconcile
 from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
@@ -40,32 +43,24 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         log.warning("publish.too_early", missing=len(plan.chunks) - len(commits))
         return
     reconcile(spec, plan, commits)
+    _check_quarantine(spec, commits, bench)
+    bench.check_lease()
     if not cloud.tracker.begin_publishing(message.job, run=message.run):
         return
     take_turn(message, spec.output_table, bench)
-    scored = sum(commit.rows_scored for commit in commits)
-    log.info("publish.started", rows=scored, chunks=len(commits))
-    is_new = bench.warehouse.publisher.publish(
-        Publication(
-            job=message.job,
-            run=message.run,
-            table=spec.output_table,
-            columns=spec.output_columns,
-            if_exists=spec.if_exists,
-            rows=scored,
-        ),
-        _parts(commits, bench),
-    )
-    _succeed(message, commits, bench, is_new=is_new)
+    log.info("publish.started", rows=_scored(commits), chunks=len(commits))
+    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench))
+    _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
 
 
-def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str) -> None:
+def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str, naming: str = "") -> None:
     """Fail the job, unless it has published: a reply that was lost looks like a failure.
 
     The ledger is told first, so that a worker which is still at it cannot publish a FAILED job.
     """
     cloud = bench.cloud
+    bench.check_lease()
     record = cloud.tracker.job(message.job)
     try:
         has_published = not bench.warehouse.publisher.abandon(
@@ -75,53 +70,104 @@ def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str
         # A ledger that nobody can write lets nobody publish.
         log.warning("publish.not_abandoned", error=str(exc))
         has_published = False
-    if has_published:
-        commits = cloud.tracker.commits(message.job, range(record.chunks))
-        _succeed(message, commits, bench, is_new=False)
-    else:
-        fail_job(cloud, message.job, message.run, reason=reason)
+    if not has_published:
+        fail_job(cloud, message.job, message.run, reason=reason, naming=naming)
+        return
+    spec = bench.sources.spec(message.job)
+    plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(message.job)))
+    commits = cloud.tracker.commits(message.job, range(record.chunks))
+    # The ledger has it: this call loads nothing, and says what stands there.
+    published = _publish(message, spec, commits, bench, parts=())
+    _succeed(message, spec, plan, commits, bench, published=published)
 
 
-def _succeed(message: PublishMessage, commits: Sequence[Commit], bench: Workbench, *, is_new: bool) -> None:
-    """Move a job whose output is published to SUCCEEDED."""
-    tracker = bench.cloud.tracker
-    scored = sum(commit.rows_scored for commit in commits)
+def _publish(
+    message: PublishMessage,
+    spec: JobSpec,
+    commits: Sequence[Commit],
+    bench: Workbench,
+    *,
+    parts: Iterable[pa.RecordBatch],
+) -> Published:
+    publication = Publication(
+        job=message.job,
+        run=message.run,
+        table=spec.output_table,
+        columns=spec.output_columns,
+        if_exists=spec.if_exists,
+        rows=_scored(commits),
+        id_columns=id_columns_of(spec),
+        cascade_views=spec.cascade_views,
+    )
+    return bench.warehouse.publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
+
+
+def _succeed(
+    message: PublishMessage,
+    spec: JobSpec,
+    plan: ChunkPlan,
+    commits: Sequence[Commit],
+    bench: Workbench,
+    *,
+    published: Published,
+) -> None:
+    """Certify a job whose output is published, and move it to SUCCEEDED."""
+    tracker, now = bench.cloud.tracker, datetime.now(UTC)
+    certificate = certify(spec, plan, commits, run=message.run, published=published, now=now)
+    # Whoever published may have written it before it died: the first one stands.
+    bench.cloud.store.put_new(bench.cloud.names.certificate(message.job), certificate.to_json())
+    if not certificate.adds_up:
+        fail_job(
+            bench.cloud,
+            message.job,
+            message.run,
+            reason=f"{published.rows:,} rows were published to {spec.output_table}, but "
+            f"{certificate.rows_scored:,} were scored; look at the job's certificate, and submit it again.",
+        )
+        return
     moved = tracker.move(
         message.job,
         JobState.SUCCEEDED,
         run=message.run,
-        rows_scored=scored,
-        rows_rejected=sum(commit.rows_rejected for commit in commits),
-        finished_at=datetime.now(UTC),
+        rows_scored=certificate.rows_scored,
+        rows_rejected=certificate.rows_rejected,
+        finished_at=now,
     )
     if moved:
-        log.info("publish.done" if is_new else "publish.was_done", rows=scored)
+        log.info("publish.done" if published.is_new else "publish.was_done", rows=published.rows)
         return
     standing = tracker.job(message.job)
     if standing.state is JobState.SUCCEEDED:
-        log.info("publish.was_recorded", rows=scored)
+        log.info("publish.was_recorded", rows=published.rows)
     else:
-        log.error("publish.not_recorded", rows=scored, job_state=standing.state.value, job_run=standing.run)
+        log.error(
+            "publish.not_recorded",
+            rows=published.rows,
+            job_state=standing.state.value,
+            job_run=standing.run,
+        )
 
 
-def reconcile(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit]) -> None:
-    """Check that what was committed is what was planned; ``commits`` are in the plan's order.
+def _scored(commits: Sequence[Commit]) -> int:
+    return sum(commit.rows_scored for commit in commits)
+
+
+def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench) -> None:
+    """Refuse a job that has more quarantined rows than it may have.
 
     Raises:
-        JobFailed: it does not add up; the sentence names the first chunk that does not.
+        TooManyQuarantined: it says in which chunks, and names the first rows.
     """
-    for chunk, commit in zip(plan.chunks, commits, strict=True):
-        if commit.outcome is not CommitOutcome.DONE:
-            raise JobFailed(f"Chunk {commit.chunk} failed: {commit.reason}")
-        if not chunk.rows == commit.rows_read == commit.rows_scored + commit.rows_rejected:
-            raise JobFailed(
-                f"Chunk {commit.chunk} does not add up: {chunk.rows:,} rows planned, "
-                f"{commit.rows_read:,} read, {commit.rows_scored:,} scored and "
-                f"{commit.rows_rejected:,} rejected; submit the job again."
-            )
-    total = sum(commit.rows_scored + commit.rows_rejected for commit in commits)
-    if total != spec.rows:
-        raise JobFailed(f"{spec.rows:,} rows were asked for, but {total:,} were read; submit the job again.")
+    by_chunk = [(commit.chunk, commit.rows_quarantined) for commit in commits if commit.rows_quarantined]
+    if sum(rows for _, rows in by_chunk) <= spec.max_rejects:
+        return
+    first: list[str] = []
+    for commit in commits:
+        if commit.rows_quarantined and commit.rejects_key and len(first) < NAMED_AT_MOST:
+            rejected = pq.read_table(io.BytesIO(bench.cloud.store.get(commit.rejects_key)))
+            first += quarantined_ids(rejected)[: NAMED_AT_MOST - len(first)]
+    where = rejects_address(bench.cloud, spec.job)
+    raise too_many(by_chunk, most=spec.max_rejects, first=first, where=where)
 
 
 def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBatch]:
@@ -139,6 +185,8 @@ def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBat
                     yield batch
                     rows += batch.num_rows
                     bench.report(rows)
+    # What has been streamed is about to take effect.
+    bench.check_lease()
 
 
 def _check(path: Path, commit: Commit) -> None:

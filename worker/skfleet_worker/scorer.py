@@ -9,13 +9,16 @@ from multiprocessing.connection import Connection
 from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.settings import Settings
 from skfleet_common.telemetry import configure_logs
+from skfleet_worker.deadline import Deadline
+from skfleet_worker.oom import go_first
 from skfleet_worker.parentage import die_with_supervisor
 from skfleet_worker.protocol import Assignment, Progress, Ready, Unfit
 
 
-def serve(*, connection: Connection, settings: Settings, worker: str, seat: int) -> None:
+def serve(*, connection: Connection, deadline: Deadline, settings: Settings, worker: str, seat: int) -> None:
     """Do what comes down the pipe. The supervisor decides when to stop, by closing it or by SIGKILL."""
     die_with_supervisor()
+    go_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(settings.log_level)
@@ -24,10 +27,14 @@ def serve(*, connection: Connection, settings: Settings, worker: str, seat: int)
     from skfleet_worker.bench import Workbench  # noqa: PLC0415
 
     def report(rows: int) -> None:
+        # Without a lease, what comes next is for nothing.
+        deadline.check()
         connection.send(Progress(rows=rows))
 
     try:
-        bench = Workbench.set_up(settings, worker=worker, seat=seat, report=report)
+        bench = Workbench.set_up(
+            settings, worker=worker, seat=seat, report=report, check_lease=deadline.check
+        )
     except SkfleetError as exc:
         connection.send(Unfit(sentence=str(exc), exit_code=exc.exit_code))
         return

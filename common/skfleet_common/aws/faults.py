@@ -67,7 +67,7 @@ _PASSING_CODES = frozenset(
 )
 _MISSING_CODES = frozenset(
     {
-        "AWS.SimpleQueueService.NonExistentQueue",
+        "NonExistentQueue",
         "NoSuchBucket",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
@@ -87,9 +87,13 @@ _BAD_CREDENTIALS_CODES = frozenset(
 _CLOCK_CODES = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
 
+#: SQS sends the names of its older protocol in a header, which botocore prefers to the body's.
+_OLDER_SQS = "AWS.SimpleQueueService."
+
+
 def error_code(error: ClientError) -> str:
     """Give the service's name for the error, e.g. ``NoSuchKey``."""
-    return error.response.get("Error", {}).get("Code", "")
+    return error.response.get("Error", {}).get("Code", "").removeprefix(_OLDER_SQS)
 
 
 @contextmanager

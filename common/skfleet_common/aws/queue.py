@@ -23,7 +23,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 #: SQS knows the receipt no more, or has seen the message deleted or returned, or the 12 hours are over.
 _STALE_CODES = frozenset(
     {
-        "AWS.SimpleQueueService.MessageNotInflight",
         "InvalidParameterValue",
         "InvalidParameterValueException",
         "MessageNotInflight",
@@ -61,7 +60,7 @@ class Queue:
     """One SQS queue."""
 
     client: SQSClient
-    #: For extend, release and ack: a client that gives up early.
+    #: For extend, release, ack and one message at a time: a client that gives up early.
     control: SQSClient
     url: str
     name: str
@@ -85,6 +84,11 @@ class Queue:
                         raise TryAgain(
                             f"SQS did not take {len(left)} messages for {self._target}; try again."
                         )
+
+    def send_one(self, body: str, *, delay_seconds: int = 0) -> None:
+        """Send one message that stays hidden for ``delay_seconds`` (at most 900); gives up early."""
+        with cloud_faults(self._target):
+            self.control.send_message(QueueUrl=self.url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def receive(self, *, limit: int = MAX_BATCH_ENTRIES, wait_seconds: int = 0) -> list[Delivery]:
         """Take up to ``limit`` messages (at most ten), waiting up to ``wait_seconds`` for the first.

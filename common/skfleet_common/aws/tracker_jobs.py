@@ -132,7 +132,8 @@ class JobRecords(TrackerTable):
         """
         standing = self.update_if(
             job_key(job_id),
-            f"SET #state = :running, #run = :run, #run_chunks = :chunks, #{TTL_ATTRIBUTE} = :expiry "
+            f"SET #state = :running, #run = :run, #run_chunks = :chunks, #run_started_at = :now, "
+            f"#{TTL_ATTRIBUTE} = :expiry "
             "REMOVE #reason, #finished_at",
             RUN_FAILED,
             {
@@ -142,6 +143,7 @@ class JobRecords(TrackerTable):
                 ":run": run,
                 ":before": run - 1,
                 ":chunks": run_chunks,
+                ":now": datetime.now(UTC).isoformat(),
             },
         )
         if standing == {}:

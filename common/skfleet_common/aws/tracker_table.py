@@ -7,6 +7,8 @@
 | commit   | ``job#<job>#block#<chunk // 200>`` | ``commit#0000123`` |
 | node     | ``job#<job>#run#<r>#node#<l>#<i>`` | ``node``           |
 | turn     | ``turn#[<address>,<schema>,<t>]``  | ``turn``           |
+| trouble  | ``job#<job>#run#<r>#troubles``     | ``chunk#0000123``  |
+| copy     | ``job#<job>#run#<r>#copies``       | ``copy#0000123``   |
 | worker   | ``worker#<worker>``                | ``worker``         |
 
 Every item carries ``v``, the schema version of what it holds, and expires some time after it was last

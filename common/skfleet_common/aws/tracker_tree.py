@@ -14,7 +14,8 @@ write.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from skfleet_common.aws.faults import cloud_faults
 from skfleet_common.aws.tracker_table import (
@@ -31,7 +32,8 @@ from skfleet_common.contracts.errors import TryAgain
 from skfleet_common.contracts.tree import CompletionTree, Node
 from skfleet_common.retry import cloud_calls
 
-ADD_DONE = f"SET #v = :v, #{TTL_ATTRIBUTE} = :expiry ADD #done :member"
+#: ``at`` is when the last member came, by its worker's clock: people are told, no condition reads it.
+ADD_DONE = f"SET #v = :v, #at = :at, #{TTL_ATTRIBUTE} = :expiry ADD #done :member"
 ADD_FAILED = f"{ADD_DONE}, #failed :member"
 
 #: BatchGetItem takes a hundred keys (DynamoDB quotas page).
@@ -62,6 +64,9 @@ class Progress:
 
     done: frozenset[int]
     failed: frozenset[int]
+    #: When the last of them came, by its worker's clock: for display. None before the first. A climb that
+    #: is repeated counts here, and changes nothing else.
+    last_at: datetime | None = field(default=None, compare=False)
 
 
 class TreeNodes(TrackerTable):
@@ -95,6 +100,7 @@ class TreeNodes(TrackerTable):
         leaves = CompletionTree(run_chunks, self.fan_in).leaves()
         done: set[int] = set()
         failed: set[int] = set()
+        last_at: datetime | None = None
         for first in range(0, len(leaves), MAX_BATCH_KEYS):
             keys = {
                 str(key["pk"]["S"]): (leaf, key)
@@ -105,7 +111,8 @@ class TreeNodes(TrackerTable):
                 leaf = keys[item["pk"]["S"]][0]
                 done.update(leaf.index * self.fan_in + member for member in _members(item, "done"))
                 failed.update(leaf.index * self.fan_in + member for member in _members(item, "failed"))
-        return Progress(frozenset(done), frozenset(failed))
+                last_at = max(filter(None, (last_at, _moment(item))), default=None)
+        return Progress(frozenset(done), frozenset(failed), last_at)
 
     def _add(self, key: Item, member: int, *, failed: bool) -> tuple[frozenset[int], frozenset[int]]:
         """Add a member to a node; give the node's sets after that."""
@@ -117,7 +124,12 @@ class TreeNodes(TrackerTable):
                 UpdateExpression=update,
                 ExpressionAttributeNames=attribute_names(update),
                 ExpressionAttributeValues=to_item(
-                    {":v": ITEM_VERSION, ":member": {member}, ":expiry": self.expiry}
+                    {
+                        ":v": ITEM_VERSION,
+                        ":at": datetime.now(UTC).isoformat(),
+                        ":member": {member},
+                        ":expiry": self.expiry,
+                    }
                 ),
                 ReturnValues="ALL_NEW",
             )
@@ -148,3 +160,8 @@ def _members(item: Item, name: str) -> frozenset[int]:
         if name in item
         else frozenset()
     )
+
+
+def _moment(item: Item) -> datetime | None:
+    """Give when a node's last member came; nodes of the first release do not say."""
+    return datetime.fromisoformat(item["at"]["S"]) if "at" in item else None

@@ -48,6 +48,11 @@ class Certificate(StoredShape):
     certified_at: datetime
 
     @property
+    def rows_drifted(self) -> int:
+        """By how many rows the chunks differ from the plan, those that came and those that went."""
+        return sum(abs(chunk.rows_read - chunk.rows_planned) for chunk in self.drift)
+
+    @property
     def adds_up(self) -> bool:
         """Whether every row is accounted for."""
         return (

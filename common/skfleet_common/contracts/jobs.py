@@ -83,6 +83,8 @@ class JobRecord(StoredShape):
     state: JobState = JobState.SUBMITTING
     #: The first run is 1; each retry is the next, with a completion tree over its own chunks.
     run: PositiveInt = 1
+    #: When a run after the first began, by the clock of who began it: for display.
+    run_started_at: datetime | None = None
     #: How many chunks the present run has; the first run has them all.
     run_chunks: NonNegativeInt
     model: Name

@@ -10,7 +10,7 @@ from skfleet_common.contracts.shapes import Shape, StoredShape
 
 
 class Holding(Shape):
-    """A delivery that a worker works on."""
+    """A delivery that a worker works on, or that waits there for a scorer."""
 
     job: str
     run: PositiveInt
@@ -19,7 +19,7 @@ class Holding(Shape):
     #: How often SQS had delivered the message, this time included.
     attempts: PositiveInt = 1
     rows_read: NonNegativeInt = 0
-    #: Since this worker began with it, by its own clock.
+    #: Since this worker began with it, or received it if it waits, by its own clock.
     seconds: float = 0.0
 
 

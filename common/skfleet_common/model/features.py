@@ -40,6 +40,8 @@ class FeatureArray:
     X: FloatArray
     #: Why a row is rejected, by its position; names columns, never values.
     rejects: dict[int, str] = field(default_factory=dict)
+    #: Of these, the rows that no policy asked to reject.
+    unforeseen: frozenset[int] = frozenset()
 
 
 class FeatureBuilder:
@@ -76,9 +78,11 @@ class FeatureBuilder:
         X = np.empty((source.num_rows, self.width), dtype=np.float64)
         plain: list[FloatArray] = []
         rejects: dict[int, str] = {}
+        unforeseen: dict[int, str] = {}
         for position, feature in enumerate(self._features):
             array = canonical_array(source, feature.column, feature.dtype)
-            self._screen(feature, array, rejects)
+            _reject(unforeseen, too_large(array), f"{feature.column} is infinite or too large")
+            _screen_nulls(feature, array, rejects)
             if feature.kind is FeatureKind.CATEGORY:
                 codes = level_codes(array, self._levels[feature.column])
                 _screen_levels(feature, codes, rejects)
@@ -89,29 +93,29 @@ class FeatureBuilder:
             else:
                 plain.append(numbers(array))
         if plain:
-            self._transform_numbers(plain, X[:, self._slices[NUMBERS]], rejects)
-        return FeatureArray(X, dict(sorted(rejects.items())))
+            self._transform_numbers(plain, X[:, self._slices[NUMBERS]], rejects=[*rejects, *unforeseen])
+        every = dict(sorted((unforeseen | rejects).items()))
+        return FeatureArray(X, every, frozenset(unforeseen.keys() - rejects.keys()))
 
-    def _transform_numbers(self, plain: list[FloatArray], into: FloatArray, rejects: dict[int, str]) -> None:
+    def _transform_numbers(self, plain: list[FloatArray], into: FloatArray, *, rejects: list[int]) -> None:
         for position, values in enumerate(plain):
             into[:, position] = values
         if self._numbers is None or len(into) == 0:
             return
         if rejects:
             # Infinite values would make scikit-learn refuse the rows beside them.
-            into[list(rejects)] = 0.0
+            into[rejects] = 0.0
         frame = pd.DataFrame(into, columns=self._number_columns, copy=False)
         into[:] = np.asarray(self._numbers.transform(frame))
 
-    @staticmethod
-    def _screen(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
-        _reject(rejects, too_large(array), f"{feature.column} is infinite or too large")
-        if feature.nulls is NullPolicy.MISSING:
-            return
-        flags = missing(array)
-        if flags is not None and feature.nulls is NullPolicy.ERROR:
-            raise NullRefused.in_rows(feature.column, int(flags.sum()))
-        _reject(rejects, flags, f"{feature.column} is NULL")
+
+def _screen_nulls(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
+    if feature.nulls is NullPolicy.MISSING:
+        return
+    flags = missing(array)
+    if flags is not None and feature.nulls is NullPolicy.ERROR:
+        raise NullRefused.in_rows(feature.column, int(flags.sum()))
+    _reject(rejects, flags, f"{feature.column} is NULL")
 
 
 def _screen_levels(feature: Feature, codes: npt.NDArray[np.int32], rejects: dict[int, str]) -> None:

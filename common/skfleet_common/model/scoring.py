@@ -40,11 +40,16 @@ class Reject:
 
     row: int
     reason: str
+    #: Whether no policy of the model asked for it: the row cannot be read, or not be scored.
+    quarantined: bool = False
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of a batch: ``outputs`` has a row for each row of the batch where ``kept`` is true."""
+    """What became of a batch: ``outputs`` has a row for each row of the batch where ``kept`` is true.
+
+    ``rejected`` has the other rows, in their order.
+    """
 
     rejected: list[Reject]
     kept: BoolArray
@@ -74,8 +79,10 @@ class Scorer:
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[list(built.rejects)] = False
         X = built.X[kept] if built.rejects else built.X
-        rejected = [Reject(row, reason) for row, reason in built.rejects.items()]
-        return Scored(rejected, kept, self._outputs(X))
+        rejected = [
+            Reject(row, reason, quarantined=row in built.unforeseen) for row, reason in built.rejects.items()
+        ]
+        return _without_endless(Scored(rejected, kept, self._outputs(X)))
 
     def features(self, frame: pd.DataFrame) -> FloatArray:
         """Give the feature array of a data frame, a row a row.
@@ -99,9 +106,27 @@ class Scorer:
             probabilities = self.predictor.predict_proba(X)
             columns = [self.predictor.label(X, probabilities), *probabilities.T]
             kind = CANONICAL[self._target.classes.dtype]
+        if any(np.shape(values) != (len(X),) for values in columns):
+            raise ValueError("the estimator gives another number of predictions than there are rows")
         kinds = [kind, *[pa.float64()] * (len(columns) - 1)]
         arrays = [pa.array(values, type=kind) for values, kind in zip(columns, kinds, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, names=self._output_names)
+
+
+def _without_endless(scored: Scored) -> Scored:
+    """Reject the rows for which the model gives NaN or infinity."""
+    numbers = [column for column in scored.outputs.columns if pa.types.is_floating(column.type)]
+    finite: BoolArray = np.ones(scored.outputs.num_rows, dtype=np.bool_)
+    for column in numbers:
+        finite &= np.isfinite(column.to_numpy())
+    if finite.all():
+        return scored
+    rows = np.flatnonzero(scored.kept)[~finite].tolist()
+    kept = scored.kept.copy()
+    kept[rows] = False
+    found = [Reject(row, "the model gives no finite number for it", quarantined=True) for row in rows]
+    rejected = sorted([*scored.rejected, *found], key=lambda reject: reject.row)
+    return Scored(rejected, kept, scored.outputs.filter(pa.array(finite)))
 
 
 def output_columns_of(target: Target) -> tuple[OutputColumn, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -65,6 +65,8 @@ class SourceBatch:
 
     features: pa.RecordBatch
     verbatim: pa.RecordBatch
+    #: Rows that hold what cannot be read, by position, and why; their features are NULL, and mean nothing.
+    unreadable: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,18 @@ class Catalogue(Protocol):
     def check_where(self, table: SourceTable, text: str) -> str:
         """Give ``text`` re-rendered, if it is exactly one boolean expression over ``table``."""
 
-    def check_output(self, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists) -> None:
-        """Refuse an output table that publishing would not be able to make, append to or replace."""
+    def check_output(
+        self,
+        table: TableName,
+        columns: Sequence[OutputColumn],
+        *,
+        if_exists: IfExists,
+        cascade_views: bool = False,
+    ) -> None:
+        """Refuse an output table that publishing would not be able to make, append to or replace.
+
+        ``cascade_views`` allows to replace one that views depend on, if they can be pointed at the new one.
+        """
 
 
 class KeyScan(Protocol):
@@ -138,14 +150,28 @@ class Reader(Protocol):
     ) -> Iterator[SourceBatch]:
         """Stream rows in batches of at most ``batch_rows``; memory does not grow with the range."""
 
+    def middle_key(
+        self, source: Selection, *, split_column: str, split_type: str, within: IdRange
+    ) -> str | None:
+        """Give the key that halves a range: rows are below it, and at or above it; None if none does."""
+
 
 class Publisher(Protocol):
     """What publishing asks."""
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch]) -> bool:
+    def publish(
+        self,
+        publication: Publication,
+        parts: Iterable[pa.RecordBatch],
+        *,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Published:
         """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
 
-        Returns False, with nothing done, when the ledger already has this publication.
+        What a replaced table has besides its rows, its successor has too. When the ledger already has a
+        publication of the job, nothing is done, and what it says is given.
+        ``alive`` is called now and then, from another thread, while the warehouse works on what was loaded:
+        it may build indexes for longer than a scorer may go without a word.
         """
 
     def abandon(self, table: TableName, *, job: str, run: int) -> bool:

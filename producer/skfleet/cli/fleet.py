@@ -41,7 +41,10 @@ def open_job(job: str) -> Job:
     settings = resolve_target(Settings.load())
     _say_target(describe_target(settings))
     return find_job(
-        connect_cloud(settings), job, open_publisher=lambda: open_target_warehouse(settings).publisher
+        connect_cloud(settings),
+        job,
+        stall_seconds=settings.stall_seconds,
+        open_publisher=lambda: open_target_warehouse(settings).publisher,
     )
 
 

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from skfleet.cli.fleet import open_cloud
+from skfleet.cli.fleet import open_cloud, open_job
 from skfleet.cli.output import count, duration, emit_facts, emit_json, emit_table, stderr, when
-from skfleet.job import Job, JobStatus, find_job, newest_jobs
+from skfleet.job import Job, JobStatus, newest_jobs
 from skfleet.progress import Terminal
+from skfleet.stalls import words
+from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import JobRecord
 
@@ -52,7 +54,7 @@ def _as_json(record: JobRecord) -> dict[str, object]:
 
 def status(job: JobArgument, as_json: AsJson = False) -> None:
     """Show where a job stands."""
-    describe(find_job(open_cloud(), job).status(), as_json=as_json)
+    describe(open_job(job).status(), as_json=as_json)
 
 
 def wait(
@@ -64,7 +66,7 @@ def wait(
 ) -> None:
     """Wait until a job has ended; exits 0 only if it succeeded."""
     with detaching(job):
-        wait_for(find_job(open_cloud(), job), timeout, as_json=as_json)
+        wait_for(open_job(job), timeout, as_json=as_json)
 
 
 def wait_for(job: Job, timeout_seconds: float | None, *, as_json: bool) -> None:
@@ -109,10 +111,51 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "took" if status.finished_at else "running for": duration(status.seconds),
         "left": duration(status.eta_seconds),
         "reason": status.reason,
+        "certificate": None if status.certificate is None else certified(status.certificate),
+        "stalled": words(status),
     }
     emit_facts(facts)
     if status.failures:
         emit_table(
-            ["chunk", "worker", "reason"],
-            ((failure.chunk, failure.worker, failure.reason) for failure in status.failures),
+            ["chunk", "attempts", "worker", "reason"],
+            ((at.chunk, at.attempts, at.worker, at.reason) for at in status.failures),
         )
+    if status.troubles:
+        emit_table(
+            ["troubled chunk", "attempts", "worker", "when", "reason"],
+            ((at.chunk, at.attempts, at.worker, when(at.at), at.reason) for at in status.troubles),
+        )
+    if status.stragglers:
+        emit_table(
+            ["straggler", "worker", "host", "attempts", "rows read", "held for"],
+            (
+                (
+                    "publication" if at.chunk is None else at.chunk,
+                    at.worker or "none",
+                    at.host,
+                    at.attempts,
+                    None if at.rows_read is None else count(at.rows_read),
+                    duration(at.seconds),
+                )
+                for at in status.stragglers
+            ),
+        )
+
+
+def certified(certificate: Certificate) -> str:
+    """Say in one line what a certificate says."""
+    parts = [
+        f"{count(certificate.rows_read)} read = {count(certificate.rows_scored)} scored "
+        f"+ {count(certificate.rows_rejected)} rejected",
+        f"{count(certificate.rows_published)} published",
+        "ids unique" if certificate.ids_unique else "ids not unique",
+        f"checksum {certificate.checksum}",
+    ]
+    if certificate.rows_quarantined:
+        parts.insert(1, f"{count(certificate.rows_quarantined)} of them quarantined")
+    if certificate.drift:
+        parts.append(
+            f"{count(certificate.rows_drifted)} rows drifted in {count(len(certificate.drift))} chunks"
+        )
+    verdict = "adds up" if certificate.adds_up else "does not add up"
+    return f"{verdict}: {', '.join(parts)}"

@@ -42,10 +42,17 @@ def predict(
         list[str] | None, typer.Option(help="Features that may be NULL in every row.")
     ] = None,
     on_drift: Annotated[
-        OnDrift, typer.Option(help="What to do when rows come or go while the job runs.")
+        OnDrift,
+        typer.Option(
+            help="What to do when chunks have other rows than planned: fail, or publish and name them."
+        ),
     ] = OnDrift.FAIL,
     max_rejects: Annotated[
-        int, typer.Option(help="Rows that may be set aside because they cannot be scored.")
+        int,
+        typer.Option(
+            help="Rows of the whole job that may be set aside because they cannot be read or scored; what a "
+            "policy of the model rejects is not counted."
+        ),
     ] = 0,
     cascade_views: Annotated[
         bool, typer.Option("--cascade-views", help="Make views on a replaced table anew on its successor.")

@@ -152,6 +152,7 @@ class Workers:
         local = {
             "SKFLEET_SCORERS": str(max(1, (psutil.cpu_count() or 1) // max(1, count))),
             "SKFLEET_POLL_SECONDS": "1",
+            "SKFLEET_CARE_SECONDS": "5",
             "SKFLEET_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
             "SKFLEET_CACHE_DIR": str(self._folder.cache),
         }

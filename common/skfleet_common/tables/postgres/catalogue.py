@@ -13,6 +13,7 @@ from skfleet_common.tables.postgres.conditions import check_condition_in
 from skfleet_common.tables.postgres.connect import Cursor, Server
 from skfleet_common.tables.postgres.names import NamePart, WrittenName, read_name
 from skfleet_common.tables.postgres.outputs import refuse_output
+from skfleet_common.tables.postgres.successor import rehearse
 from skfleet_common.tables.postgres.types import logical_dtype
 from skfleet_common.tables.where import check_condition
 
@@ -102,10 +103,21 @@ class PostgresCatalogue:
             check_condition_in(cursor, table, condition)
         return condition.text
 
-    def check_output(self, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists) -> None:
+    def check_output(
+        self,
+        table: TableName,
+        columns: Sequence[OutputColumn],
+        *,
+        if_exists: IfExists,
+        cascade_views: bool = False,
+    ) -> None:
         """Refuse an output table that publishing would not be able to make, append to or replace."""
-        with self.server.transaction(f"checking the output table {table}") as cursor:
-            refuse_output(cursor, table, columns, if_exists=if_exists)
+        doing = f"checking the output table {table}"
+        with self.server.transaction(doing, read_only=False) as cursor:
+            refuse_output(cursor, table, columns, if_exists=if_exists, cascade_views=cascade_views)
+            if if_exists is IfExists.REPLACE:
+                rehearse(cursor, table, columns)
+            cursor.connection.rollback()
 
 
 def _schemas(cursor: Cursor, written: WrittenName) -> list[str]:

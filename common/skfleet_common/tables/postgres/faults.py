@@ -21,6 +21,7 @@ from skfleet_common.contracts.errors import (
     SkfleetError,
     SourceChanged,
     TryAgain,
+    UnreadableValue,
 )
 
 
@@ -53,6 +54,7 @@ _MEANINGS = (
                 errorcodes.CANNOT_CONNECT_NOW,
                 errorcodes.TOO_MANY_CONNECTIONS,
                 errorcodes.OUT_OF_MEMORY,
+                errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             }
         ),
         TryAgain,
@@ -86,7 +88,7 @@ _MEANINGS = (
     ),
     _Meaning(
         frozenset({"22"}),
-        Refused,
+        UnreadableValue,
         "A value was not what it should be while {doing} ({condition}); mend the rows or the request.",
     ),
     _Meaning(
@@ -157,10 +159,14 @@ def meaning(sqlstate: str | None, doing: str, address: str) -> SkfleetError:
             break
     else:
         known = _Meaning(frozenset(), EnvironmentFault, _UNKNOWN)
-    return known.error(known.sentence.format(address=address, doing=doing, condition=_condition(sqlstate)))
+    words = condition(sqlstate)
+    error = known.error(known.sentence.format(address=address, doing=doing, condition=words))
+    if isinstance(error, UnreadableValue):
+        error.condition = words
+    return error
 
 
-def _condition(sqlstate: str) -> str:
+def condition(sqlstate: str) -> str:
     """Give the name of a SQLSTATE in words: ``undefined table``."""
     try:
         return errorcodes.lookup(sqlstate).lower().replace("_", " ")

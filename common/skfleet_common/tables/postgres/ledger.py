@@ -46,16 +46,13 @@ def ensure_ledger(cursor: Cursor, schema: str) -> None:
     )
 
 
-def has_published(cursor: Cursor, schema: str, job: str) -> bool:
-    """Whether any run of a job has published: a later run of the same job must not do it again."""
+def rows_published(cursor: Cursor, schema: str, job: str) -> int | None:
+    """Give the rows that any run of a job has published; None if a run may still do it."""
     cursor.execute(
-        sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE job = %s AND NOT abandoned)").format(
-            _identifier(schema)
-        ),
-        (job,),
+        sql.SQL("SELECT rows FROM {} WHERE job = %s AND NOT abandoned").format(_identifier(schema)), (job,)
     )
-    (found,) = cursor.fetchone() or (False,)
-    return bool(found)
+    found = cursor.fetchone()
+    return None if found is None else int(found[0])
 
 
 def is_abandoned(cursor: Cursor, schema: str, job: str, run: int) -> bool:

@@ -60,9 +60,14 @@ class _CsvOfParts(io.RawIOBase):
 def copy_into(
     cursor: Cursor, table: sql.Composed, names: Sequence[str], parts: Iterable[pa.RecordBatch]
 ) -> int:
-    """Load ``parts`` into the columns ``names`` of a table; give the number of rows."""
+    """Load ``parts`` into the columns ``names`` of a table that this transaction has made; give the rows.
+
+    They are loaded as if they had always been there (FREEZE). Else a reader whose snapshot is older than the
+    swap, but who comes to the table's name after it, would find the new table, and not a row in it: that is
+    what REPEATABLE READ does, and an EXECUTE or a STABLE function that waited for the swap's lock.
+    """
     source = _CsvOfParts(parts, names)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(
         table, sql.SQL(", ").join(sql.Identifier(name) for name in names)
     )
     try:

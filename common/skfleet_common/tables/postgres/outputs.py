@@ -13,6 +13,8 @@ from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.postgres.ledger import LEDGER
 from skfleet_common.tables.postgres.names import MAX_NAME_BYTES
+from skfleet_common.tables.postgres.obstacles import refuse_obstacles
+from skfleet_common.tables.postgres.spellings import spellings
 
 #: PostgreSQL's limit on the columns of a table (manual, appendix K).
 _MAX_COLUMNS = 1600
@@ -28,26 +30,6 @@ SELECT c.oid, c.relkind, c.relispartition, pg_catalog.pg_has_role(c.relowner, 'U
        pg_catalog.has_table_privilege(c.oid, 'INSERT')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
-"""
-
-# Views and rules over a table, foreign keys and child tables: what DROP without CASCADE stops at.
-_DEPENDENTS = """
-SELECT DISTINCT found.what FROM (
-    SELECT v.oid::regclass::text AS what FROM pg_catalog.pg_depend d
-    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
-    JOIN pg_catalog.pg_class v ON v.oid = r.ev_class
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s AND v.oid <> %(oid)s
-  UNION ALL
-    SELECT conrelid::regclass::text FROM pg_catalog.pg_constraint
-    WHERE contype = 'f' AND confrelid = %(oid)s AND conrelid <> %(oid)s
-  UNION ALL
-    SELECT inhrelid::regclass::text FROM pg_catalog.pg_inherits WHERE inhparent = %(oid)s
-  UNION ALL
-    SELECT proname || '()' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-    JOIN pg_catalog.pg_type t ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)
-    WHERE t.typrelid = %(oid)s
-) found ORDER BY 1
 """
 
 _TARGET_COLUMNS = """
@@ -68,7 +50,12 @@ class _Existing:
 
 
 def refuse_output(
-    cursor: Cursor, table: TableName, columns: Sequence[OutputColumn], *, if_exists: IfExists
+    cursor: Cursor,
+    table: TableName,
+    columns: Sequence[OutputColumn],
+    *,
+    if_exists: IfExists,
+    cascade_views: bool = False,
 ) -> None:
     """Refuse what publishing would stumble over; publishing asks again, for much may change in between.
 
@@ -88,7 +75,7 @@ def refuse_output(
             f"{table} exists already{what}; name another --output-table, or add --if-exists append|replace."
         )
     if if_exists is IfExists.REPLACE:
-        _refuse_replacing(cursor, table, existing)
+        _refuse_replacing(cursor, table, existing, columns, cascade_views=cascade_views)
     else:
         _refuse_appending(cursor, table, existing, columns)
 
@@ -153,7 +140,14 @@ def _refuse_schema(cursor: Cursor, table: TableName) -> None:
         )
 
 
-def _refuse_replacing(cursor: Cursor, table: TableName, existing: _Existing) -> None:
+def _refuse_replacing(
+    cursor: Cursor,
+    table: TableName,
+    existing: _Existing,
+    columns: Sequence[OutputColumn],
+    *,
+    cascade_views: bool,
+) -> None:
     if existing.kind != "r" or existing.is_partition:
         what = _KINDS.get(existing.kind, "a partition of another table")
         raise Refused(f"{table} is {what}, which cannot be replaced; name another --output-table.")
@@ -161,13 +155,7 @@ def _refuse_replacing(cursor: Cursor, table: TableName, existing: _Existing) -> 
         raise Refused(
             f"The warehouse role does not own {table} and so cannot replace it; name another table."
         )
-    cursor.execute(_DEPENDENTS, {"oid": existing.oid})
-    dependents = [name for (name,) in cursor.fetchall()]
-    if dependents:
-        raise Refused(
-            f"{table} cannot be replaced, because {', '.join(dependents)} depends on it; "
-            "drop that first, or use --if-exists append."
-        )
+    refuse_obstacles(cursor, table, existing.oid, columns, cascade_views=cascade_views)
 
 
 def _refuse_appending(
@@ -189,7 +177,7 @@ def _refuse_appending(
         spelled, _, computed = target[column.name]
         if computed:
             raise Refused(f"{table} computes its column {column.name} itself; append to another table.")
-        if spelled not in _spellings(cursor, column.warehouse_type):
+        if spelled not in spellings(cursor, column.warehouse_type):
             raise Refused(
                 f"{table} has {column.name} as {spelled}, but the output has {column.warehouse_type}; "
                 "use another table."
@@ -200,10 +188,3 @@ def _refuse_appending(
         raise Refused(
             f"{table} requires a value in {missing[0]}, which the output does not have; use another table."
         )
-
-
-def _spellings(cursor: Cursor, warehouse_type: str) -> set[str]:
-    """Give what format_type may call a type: as written, or by its full name (``int8`` → ``bigint``)."""
-    cursor.execute("SELECT pg_catalog.format_type(pg_catalog.to_regtype(%s), NULL)", (warehouse_type,))
-    (full,) = cursor.fetchone() or (warehouse_type,)
-    return {warehouse_type} if "(" in warehouse_type else {warehouse_type, full}

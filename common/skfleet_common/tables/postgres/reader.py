@@ -11,30 +11,21 @@ from dataclasses import dataclass
 
 import adbc_driver_manager
 import pyarrow as pa
-import pyarrow.compute as pc
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 from adbc_driver_postgresql import StatementOptions, dbapi
 from psycopg2 import sql
 
 from skfleet_common.contracts.chunks import IdRange
-from skfleet_common.contracts.columns import Column, LogicalDtype
-from skfleet_common.contracts.errors import Refused
+from skfleet_common.contracts.columns import Column
 from skfleet_common.tables.port import Selection, SourceBatch
 from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.faults import cannot_connect, translated
 from skfleet_common.tables.postgres.selection import column_of, from_selection, within_range
 from skfleet_common.tables.postgres.types import as_feature, as_text
+from skfleet_common.tables.postgres.unreadable import readable_features
 
 #: What the driver decodes at a time. Smaller saves no memory worth having, larger is no faster (measured).
 _BATCH_BYTES = 4 * 1024 * 1024
-
-#: Infinity, and years after 294246, overflow Arrow's microseconds and days to values far below PostgreSQL's
-#: own least moment (4713 BC): any value below these limits is one of those.
-_LEAST = {
-    LogicalDtype.DATE: -2_500_000,
-    LogicalDtype.TIMESTAMP: -211_000_000_000_000_000,
-    LogicalDtype.TIMESTAMPTZ: -211_000_000_000_000_000,
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ class PostgresReader:
         Raises:
             SourceChanged: a column is gone, or has another type.
             TryAgain: the connection broke.
-            Refused: a value cannot be read.
+            Refused: the database cannot give a value, and says so for the whole statement.
         """
         columns = [column_of(source.table, name) for name in features]
         names = list(verbatim)
@@ -78,7 +69,25 @@ class PostgresReader:
         with translated(doing, self.server.address), self._stream(text, settings) as batches:
             for batch in batches:
                 for part in _slices(batch, batch_rows):
-                    yield _source_batch(part, columns, names, source)
+                    yield _source_batch(part, columns, names)
+
+    def middle_key(
+        self, source: Selection, *, split_column: str, split_type: str, within: IdRange
+    ) -> str | None:
+        """Give the middle one of the keys above the range's least; None if there is no other key."""
+        query = sql.SQL(
+            "WITH keys AS MATERIALIZED (SELECT {key} AS k {rows}), "
+            "above AS (SELECT k FROM keys WHERE k > (SELECT k FROM keys ORDER BY k LIMIT 1)) "
+            "SELECT {text} FROM above ORDER BY above.k OFFSET (SELECT count(*) / 2 FROM above) LIMIT 1"
+        ).format(
+            key=sql.Identifier(split_column),
+            rows=from_selection(source, within_range(split_column, split_type, within)),
+            text=as_text("k"),
+        )
+        with self.server.transaction(f"cutting {source.table.name}") as cursor:
+            cursor.execute(query)
+            found = cursor.fetchone()
+        return None if found is None else str(found[0])
 
     @contextmanager
     def _stream(self, query: str, settings: str) -> Iterator[AdbcRecordBatchReader]:
@@ -135,23 +144,13 @@ def _slices(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
         yield batch.slice(first, batch.num_rows * (piece + 1) // pieces - first)
 
 
-def _source_batch(
-    batch: pa.RecordBatch, columns: Sequence[Column], verbatim: Sequence[str], source: Selection
-) -> SourceBatch:
-    features = batch.columns[: len(columns)]
-    for array, column in zip(features, columns, strict=True):
-        least = _LEAST.get(column.dtype)
-        if least is None:
-            continue
-        found = pc.min(array).value
-        if found is not None and found < least:
-            raise Refused(
-                f"{source.table.name} has infinity, or a moment after the year 294246, in {column.name}; "
-                "make it NULL or leave the column out."
-            )
+def _source_batch(batch: pa.RecordBatch, columns: Sequence[Column], verbatim: Sequence[str]) -> SourceBatch:
+    names = [column.name for column in columns]
+    features, unreadable = readable_features(batch.columns[: len(columns)], columns)
     return SourceBatch(
-        features=pa.RecordBatch.from_arrays(features, names=[column.name for column in columns]),
+        features=pa.RecordBatch.from_arrays(features, names=names),
         verbatim=_verbatim_batch(batch, len(columns), verbatim),
+        unreadable=unreadable,
     )
 
 

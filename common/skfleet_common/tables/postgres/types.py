@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from psycopg2 import sql
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
@@ -39,9 +41,34 @@ def logical_dtype(typname: str, *, built_in: bool, is_enum: bool) -> LogicalDtyp
     return _BUILT_IN.get(typname, LogicalDtype.OTHER) if built_in else LogicalDtype.OTHER
 
 
+#: A numeric of such a type always fits a double: below 10**308, and no smaller than 10**-323 unless zero.
+_FITTING_NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
+_MOST_DIGITS, _MOST_DECIMALS = 308, 323
+
+#: Beyond doubles the cast would fail the whole statement: such a numeric reads as what it rounds to.
+_ROUNDED = sql.SQL(
+    "CASE WHEN {0} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 "
+    "THEN CASE WHEN {0} BETWEEN -2.4703282292062328e-324 AND 2.4703282292062328e-324 "
+    "THEN 0::pg_catalog.float8 ELSE {0}::pg_catalog.float8 END "
+    "WHEN {0} < 0 THEN '-Infinity'::pg_catalog.float8 "
+    "WHEN {0} = 'NaN'::pg_catalog.numeric THEN 'NaN'::pg_catalog.float8 "
+    "WHEN {0} > 0 THEN 'Infinity'::pg_catalog.float8 END"
+)
+
+
 def as_feature(column: Column) -> sql.Composed:
     """Give the SQL that reads a column as its logical dtype (see :class:`LogicalDtype`)."""
+    if column.dtype is LogicalDtype.DECIMAL and not _fits_a_double(column.warehouse_type):
+        return _ROUNDED.format(sql.Identifier(column.name))
     return sql.Identifier(column.name) + _FEATURE_CAST.get(column.dtype, sql.SQL(""))
+
+
+def _fits_a_double(warehouse_type: str) -> bool:
+    found = _FITTING_NUMERIC.fullmatch(warehouse_type)
+    if found is None:
+        return False
+    precision, scale = int(found[1]), int(found[2])
+    return precision - scale <= _MOST_DIGITS and scale <= _MOST_DECIMALS
 
 
 def as_text(name: str) -> sql.Composed:

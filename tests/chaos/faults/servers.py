@@ -1,0 +1,106 @@
+"""The servers: an emulator and a database that go away and come back, and sessions that they end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+from tests.chaos.fault import Fault, Moment
+from tests.chaos.faults.swap import HeldSwap
+from tests.chaos.trial import LOOK_SECONDS, Trial
+
+from skfleet.local.state import load_state
+
+
+def _stop(trial: Trial, part: str, number: signal.Signals) -> None:
+    """End a part of the stack cleanly, behind the stack's back."""
+    state = load_state(trial.place.state_folder)
+    assert state is not None
+    server = psutil.Process(state.processes[part].pid)
+    server.send_signal(number)
+    gone, _ = psutil.wait_procs([server], timeout=30)
+    assert gone, f"{part} did not stop"
+
+
+class EmulatorRestarted(Fault):
+    """All of AWS is gone for a moment; it keeps what it had."""
+
+    def strike(self, trial: Trial) -> None:
+        _stop(trial, "emulator", signal.SIGTERM)
+        trial.say("the emulator is gone")
+        trial.place.restore_servers()
+
+
+class PostgresRestarted(Fault):
+    """The warehouse restarts: every session ends, and for a moment nobody gets in."""
+
+    def strike(self, trial: Trial) -> None:
+        _stop(trial, "postgres", signal.SIGINT)
+        trial.say("the database is gone")
+        with ThreadPoolExecutor(1) as threads:
+            starting = threads.submit(trial.place.restore_servers)
+            # Its session held the gate. Nobody must run through it to the end of the table meanwhile.
+            while not trial.gate.shut_again():
+                if starting.done():
+                    starting.result()
+                time.sleep(LOOK_SECONDS)
+            starting.result()
+
+
+class PostgresRestartedInSwap(Fault):
+    """The same, while a publication is in mid-swap."""
+
+    moment = Moment.PUBLISHING
+
+    def arm(self, trial: Trial) -> None:
+        self.swap = HeldSwap(trial)
+
+    def strike(self, trial: Trial) -> None:
+        self.swap.wait_for_backend()
+        _stop(trial, "postgres", signal.SIGINT)
+        trial.place.restore_servers()
+        self.swap.let_go()
+
+    def mend(self, trial: Trial) -> None:
+        self.swap.let_go()
+
+
+class ConnectionKilled(Fault):
+    """A session that reads is terminated."""
+
+    def strike(self, trial: Trial) -> None:
+        trial.place.sql("SELECT pg_terminate_backend(%s)", trial.a_reader().backend)
+
+
+class ConnectionKilledInSwap(Fault):
+    """The session that publishes is terminated in mid-swap."""
+
+    moment = Moment.PUBLISHING
+
+    def arm(self, trial: Trial) -> None:
+        self.swap = HeldSwap(trial)
+
+    def strike(self, trial: Trial) -> None:
+        backend, _ = self.swap.wait_for_backend()
+        trial.place.sql("SELECT pg_terminate_backend(%s)", backend)
+        self.swap.let_go()
+
+    def mend(self, trial: Trial) -> None:
+        self.swap.let_go()
+
+
+class StatementTimedOut(Fault):
+    """A read takes longer than a statement may: the gate stays shut until the server has ended it."""
+
+    def strike(self, trial: Trial) -> None:
+        trial.a_reader()
+        trial.wait_for(
+            lambda: [
+                entry
+                for entry in trial.said("attempt.failed")
+                if "cancelled or took too long" in str(entry["reason"])
+            ],
+            "a statement times out",
+        )

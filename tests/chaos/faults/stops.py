@@ -1,0 +1,62 @@
+"""Processes that are stopped past their lease and then go on: zombies, which must change nothing."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+from tests.chaos.fault import Fault
+from tests.chaos.place import LEASE_SECONDS
+from tests.chaos.trial import Trial
+from tests.chaos.workers import Worker, lives
+
+#: Beyond the lease, so that another worker has the chunk for certain.
+BEYOND_SECONDS = 1.0
+
+
+class Stopped(Fault):
+    """SIGSTOP of one or both processes of a worker in the middle of a chunk, and SIGCONT later."""
+
+    past_seconds: float = LEASE_SECONDS + BEYOND_SECONDS
+
+    def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
+        """Give the processes to stop, in that order."""
+        raise NotImplementedError
+
+    def strike(self, trial: Trial) -> None:
+        reader = trial.a_reader()
+        self.stopped = self.victims(reader.worker, reader.scorer)
+        for process in self.stopped:
+            process.suspend()
+        self.since = time.monotonic()
+
+    def is_over(self, trial: Trial) -> bool:
+        return time.monotonic() - self.since > self.past_seconds
+
+    def mend(self, trial: Trial) -> None:
+        for process in self.stopped:
+            if lives(process):
+                process.resume()
+
+
+class ScorerStopped(Stopped):
+    """The scorer alone, and for good: its supervisor must not keep its lease alive for ever."""
+
+    past_seconds = float("inf")
+
+    def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
+        return [scorer]
+
+
+class SupervisorStopped(Stopped):
+    """The supervisor alone: nobody extends the lease of a scorer that works on."""
+
+    def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
+        return [worker.supervisor]
+
+
+class WorkerStopped(Stopped):
+    """Both, as when a host is suspended: on waking, the attempt goes on as if nothing had been."""
+
+    def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
+        return [worker.supervisor, scorer]

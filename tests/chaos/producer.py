@@ -1,0 +1,17 @@
+"""A producer in a process of its own, to be killed: submits the request that ``CHAOS_REQUEST`` holds."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from skfleet.api import connect
+
+
+def main() -> None:
+    """Submit it as any user's program does."""
+    connect().predict(**json.loads(os.environ["CHAOS_REQUEST"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,377 @@
+"""A trial: one job on the place, the faults of one scenario on the way, and the verdict at the end."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import pandas as pd
+import psutil
+from tests.chaos import gate
+from tests.chaos.fault import Fault, Moment
+from tests.chaos.place import Place
+from tests.chaos.verbs import again, resume
+from tests.chaos.workers import Worker
+from tests.integration.worker_fleet import MODEL
+
+from skfleet.preflight import Prepared
+from skfleet.progress import Silent
+from skfleet.request import PredictRequest
+from skfleet.submit import submit
+from skfleet_common.contracts.chunks import ChunkPlan
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord
+from skfleet_common.contracts.states import JobState
+
+T = TypeVar("T")
+
+ROWS = 2_400
+CHUNK_ROWS = (200, 240, 300, 400)
+MANY_CHUNKS_ROWS = 100
+#: Longest that a job may take from its first message to its end, healing included.
+END_SECONDS = 90.0
+#: How long a trial waits for the moment of a fault.
+MOMENT_SECONDS = 30.0
+#: A reader that waits at the gate for so long has been seen by whoever looks.
+STALL_SECONDS = 0.7
+LOOK_SECONDS = 0.02
+
+
+class WentWrong(AssertionError):
+    """The fleet did not do what it must, or a fault could not strike."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A scorer in the middle of a read that the gate stops."""
+
+    worker: Worker
+    scorer: psutil.Process
+    #: The process id of its database backend.
+    backend: int
+
+
+class Trial:
+    """One run. ``name`` is part of the names of its tables."""
+
+    def __init__(self, place: Place, faults: list[Fault], *, rng: random.Random, name: str) -> None:
+        self.place = place
+        self.faults = faults
+        self.rng = rng
+        self.name = name
+        self.table, self.view, self.output = f"{name}_flights", f"{name}_gated", f"{name}_scores"
+        self.gate = gate.Gate(place.url)
+        self.timeline: list[str] = []
+        self.logs_from = {worker.name: worker.mark_in_log() for worker in place.workers}
+        self.began_at = time.monotonic()
+        self.struck_at: float | None = None
+        self.ended_at: float | None = None
+        self.digest = place.new_bundle() if any(fault.needs_new_bundle for fault in faults) else place.digest
+        self.request = PredictRequest(
+            model=f"{MODEL}@{self.digest}",
+            table=f"public.{self.view}",
+            id_columns=("id",),
+            output_table=f"public.{self.output}",
+            if_exists=rng.choice(list(IfExists)),
+            # Ten messages are one call: to be killed between two of them, a producer needs more.
+            chunk_rows=MANY_CHUNKS_ROWS if any(fault.submits for fault in faults) else rng.choice(CHUNK_ROWS),
+            token=name,
+        )
+        #: The rows that the job must have scored: changed by faults that change the table before it is read.
+        self.expected = _flights()
+        self.job: str = ""
+        self.prepared: Prepared | None = None
+        #: Commits as they were seen on the way: none of them may ever change.
+        self.seen: dict[int, Commit] = {}
+        self._under_way: list[Fault] = []
+        self._struck: list[Fault] = []
+
+    # The course of things.
+
+    def play(self) -> None:
+        """Go through all of it up to the job's right end.
+
+        Raises:
+            WentWrong: it did not come to that.
+        """
+        self._make_tables()
+        must_fail = [fault for fault in self.faults if fault.reason is not None]
+        self._submit()
+        self._score()
+        if must_fail:
+            self.gate.open()
+            record = self.wait_for_end()
+            self._check_failure(record, must_fail)
+            self.mend()
+            self.say("retrying")
+            self.job = again(self, record)
+        self._publish()
+        self._check_success(self.wait_for_end())
+        self.ended_at = time.monotonic()
+        for fault in self._struck:
+            if not fault.has_hit(self):
+                self.say(f"{type(fault).__name__} met nothing")
+        self.mend()
+
+    def hits(self) -> list[Fault]:
+        """Give the faults that met something."""
+        return [fault for fault in self._struck if fault.has_hit(self)]
+
+    def mend(self) -> None:
+        """Undo every fault that is still there."""
+        self.gate.open()
+        for fault in self._under_way:
+            fault.mend(self)
+        self._under_way.clear()
+
+    def clean_up(self) -> None:
+        """Remove what the trial made."""
+        self.place.sql(
+            f"DROP VIEW IF EXISTS {self.view}; DROP TABLE IF EXISTS {self.table}; "
+            f"DROP TABLE IF EXISTS {self.output}"
+        )
+
+    def say(self, what: str) -> None:
+        """Write into the timeline."""
+        self.timeline.append(f"{time.monotonic() - self.began_at:6.2f} s  {what}")
+
+    # Looking.
+
+    def wait_for(self, look: Callable[[], T], what: str, *, within_seconds: float = MOMENT_SECONDS) -> T:
+        """Give what ``look`` gives as soon as it is true, mending on the way what is over.
+
+        Raises:
+            WentWrong: it took too long.
+        """
+        deadline = time.monotonic() + within_seconds
+        while not (found := look()):
+            for fault in list(self._under_way):
+                if fault.is_over(self):
+                    self._under_way.remove(fault)
+                    self.say(f"mending {type(fault).__name__}")
+                    fault.mend(self)
+            if time.monotonic() > deadline:
+                raise WentWrong(f"after {within_seconds:g} seconds still not: {what}")
+            time.sleep(LOOK_SECONDS)
+        return found
+
+    def an_unread_chunk(self) -> int:
+        """Give the last chunk that nobody reads or has read."""
+        being_read = self.place.sql(
+            "SELECT objid FROM pg_locks"
+            f" WHERE locktype = 'advisory' AND classid = {gate.CLASS} AND NOT granted"
+        )
+        return max(set(self.gate.held) - {chunk for (chunk,) in being_read})
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the job has."""
+        assert self.prepared is not None
+        return len(self.prepared.plan.chunks)
+
+    def first_ids(self) -> list[int]:
+        """Give the smallest id of each chunk."""
+        assert self.prepared is not None
+        return [int(chunk.range.first or 0) for chunk in self.prepared.plan.chunks]
+
+    def commits(self) -> list[Commit]:
+        """Give the commits that stand, and remember them."""
+        found = self.place.cloud.tracker.commits(self.job, range(self.chunks))
+        for commit in found:
+            self.seen.setdefault(commit.chunk, commit)
+        return found
+
+    def done(self) -> int:
+        """Give how many chunks are done."""
+        return sum(commit.outcome is CommitOutcome.DONE for commit in self.commits())
+
+    def said(self, event: str) -> list[dict[str, object]]:
+        """Give what the workers have logged of one event since the trial began."""
+        return [
+            entry
+            for worker in self.place.workers
+            if worker.log.exists()
+            for entry in worker.said(event, since=self.logs_from[worker.name])
+        ]
+
+    def readers(self) -> list[Reader]:
+        """Give the scorers that wait at the gate, in the order of their workers."""
+        waiting = self.place.sql(
+            "SELECT pid, client_port FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            f"WHERE locktype = 'advisory' AND classid = {gate.CLASS} AND NOT granted"
+        )
+        return [reader for backend, port in waiting if (reader := self._reader(backend, port))]
+
+    def a_reader(self) -> Reader:
+        """Give one of the scorers that wait at the gate, once there is one."""
+        readers = self.wait_for(self.readers, "a scorer reads")
+        return self.rng.choice(sorted(readers, key=lambda reader: reader.worker.name))
+
+    def who_is_at(self, port: int) -> tuple[Worker, psutil.Process] | None:
+        """Give the scorer that has a connection from a local port."""
+        for worker in self.place.workers:
+            for scorer in worker.scorers():
+                try:
+                    connections = scorer.net_connections(kind="tcp")
+                except psutil.Error:
+                    continue
+                if any(connection.laddr.port == port for connection in connections):
+                    return worker, scorer
+        return None
+
+    def _reader(self, backend: int, port: int) -> Reader | None:
+        found = self.who_is_at(port)
+        return Reader(*found, backend=backend) if found else None
+
+    # Steps.
+
+    def _make_tables(self) -> None:
+        self.place.sql(
+            f"CREATE TABLE {self.table} AS SELECT 2 * n::bigint AS id,"
+            " (100 + n % 977 + 0.25)::double precision AS miles,"
+            " CASE n % 7 WHEN 0 THEN NULL WHEN 1 THEN 'AA' ELSE 'UA' END AS carrier,"
+            f" n % 5 < 2 AS late FROM generate_series(1, {ROWS}) AS n;"
+            f" ALTER TABLE {self.table} ADD PRIMARY KEY (id); {gate.view(self.view, self.table)}"
+        )
+        if self.request.if_exists is not IfExists.FAIL:
+            # What is there before: to be kept by an append, and replaced by a replacement.
+            self.place.sql(
+                f"CREATE TABLE {self.output} ({self.place.output_columns});"
+                f" INSERT INTO {self.output} VALUES (-1, true, 0, 1)"
+            )
+
+    def _submit(self) -> None:
+        self.prepared = self.place.fleet.plan(self.request)
+        self.place.sql(gate.view(self.view, self.table, self.first_ids()))
+        self.say(f"submitting {self.chunks} chunks, {self.request.if_exists.value} if the output exists")
+        submitters = [fault for fault in self.faults if fault.submits]
+        for fault in self.faults:
+            if fault.moment is Moment.SUBMITTING and not fault.submits:
+                self._strike(fault)
+        if submitters:
+            # It plans for itself, so the gate must not be shut before.
+            self._strike(submitters[0])
+            self._shut_gate()
+            self.job = resume(self)
+            names = self.place.cloud.names
+            plan = ChunkPlan.from_json(self.place.cloud.store.get(names.plan(self.job)))
+            self.prepared = replace(self.prepared, plan=plan)
+        else:
+            self._shut_gate()
+            self.job = self.send(self.request)
+
+    def _shut_gate(self) -> None:
+        points = self._points()
+        if points:
+            self.gate.shut(points[0][0], self.chunks)
+
+    def send(self, request: PredictRequest) -> str:
+        """Submit a prepared request as a user does, and give the job."""
+        fleet = self.place.fleet
+        assert self.prepared is not None
+        assert request.token is not None
+        record = submit(
+            request,
+            self.prepared,
+            cloud=fleet.cloud,
+            fleet=fleet.settings.fleet,
+            token=request.token,
+            asks=request.asks(fleet.settings.fleet),
+            steps=Silent(),
+        )
+        return record.job
+
+    def request_as_json(self) -> str:
+        """Give the request as the arguments of ``Fleet.predict``."""
+        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "token"}
+        given = {name: value for name, value in vars(self.request).items() if name in asked}
+        return json.dumps({**given, "id_column": "id"})
+
+    def _points(self) -> list[tuple[int, Fault]]:
+        """Give the faults while scoring, each with the chunk at which the gate stops; job-enders last."""
+        scoring = [fault for fault in self.faults if fault.moment is Moment.SCORING]
+        ordered = sorted(scoring, key=lambda fault: (fault.reason is not None, fault.when))
+        points: list[tuple[int, Fault]] = []
+        for fault in ordered:
+            # Three chunks at least are left: two are read when the fault strikes, and one is still to come.
+            number = max(1, min(self.chunks - 3, round(fault.when * self.chunks)))
+            points.append((max(number, points[-1][0] if points else 0), fault))
+        return points
+
+    def _score(self) -> None:
+        points = self._points()
+        for position, (number, fault) in enumerate(points):
+            self._wait_until_stalled(number)
+            self._strike(fault)
+            following = points[position + 1][0] if position + 1 < len(points) else self.chunks
+            if following != number:
+                self.gate.move(following)
+
+    def _wait_until_stalled(self, number: int) -> None:
+        first_seen: list[float] = []
+
+        def is_stalled() -> bool:
+            if not self.readers():
+                return False
+            first_seen.append(time.monotonic())
+            return self.done() >= number or first_seen[-1] - first_seen[0] > STALL_SECONDS
+
+        self.wait_for(is_stalled, f"{number} chunks are committed and the next is read")
+        self.say(f"{self.done()} chunks are committed, {len(self.readers())} are read")
+
+    def _publish(self) -> None:
+        publishing = [fault for fault in self.faults if fault.moment is Moment.PUBLISHING]
+        for fault in publishing:
+            fault.arm(self)
+            self._under_way.append(fault)
+        self.gate.open()
+        for fault in publishing:
+            self._under_way.remove(fault)
+            self._strike(fault)
+
+    def _strike(self, fault: Fault) -> None:
+        self.say(f"{type(fault).__name__} strikes")
+        self._under_way.append(fault)
+        self._struck.append(fault)
+        if self.struck_at is None:
+            self.struck_at = time.monotonic()
+        fault.strike(self)
+
+    def wait_for_end(self) -> JobRecord:
+        """Give the job's record once it has ended."""
+
+        def ended() -> JobRecord | None:
+            record = self.place.cloud.tracker.job(self.job)
+            return record if record.state.is_terminal else None
+
+        record = self.wait_for(ended, "the job has ended", within_seconds=END_SECONDS)
+        assert record is not None
+        self.say(f"job {record.job} is {record.state.value}: {record.reason or 'no reason'}")
+        return record
+
+    def _check_failure(self, record: JobRecord, must_fail: list[Fault]) -> None:
+        wanted = [fault.reason for fault in must_fail if fault.reason]
+        if record.state is not JobState.FAILED:
+            raise WentWrong(f"the job is {record.state.value}, though it must fail for {wanted}")
+        if not any(re.search(pattern, record.reason or "") for pattern in wanted):
+            raise WentWrong(f"the job failed for {record.reason!r}, not for any of {wanted}")
+
+    def _check_success(self, record: JobRecord) -> None:
+        if record.state is not JobState.SUCCEEDED:
+            raise WentWrong(f"the job is {record.state.value}: {record.reason}")
+
+
+def _flights() -> pd.DataFrame:
+    """Give the rows of a trial's table, as its CREATE TABLE makes them."""
+    numbers = pd.Series(range(1, ROWS + 1))
+    return pd.DataFrame(
+        {
+            "id": 2 * numbers,
+            "miles": 100 + numbers % 977 + 0.25,
+            "carrier": [None if n % 7 == 0 else "AA" if n % 7 == 1 else "UA" for n in numbers],
+        }
+    )
