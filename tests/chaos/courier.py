@@ -42,8 +42,9 @@ class Rule:
     seed: int = 0
     seen: int = 0
     taken: int = 0
-    #: Calls that wait right now.
+    #: Calls that wait right now, and the local port of the client that made the last of them.
     waiting: int = 0
+    client_port: int = 0
     #: What becomes of those that wait: empty while nothing is decided.
     verdict: str = ""
     decided: asyncio.Event = field(default_factory=asyncio.Event)
@@ -170,7 +171,7 @@ class Courier:
             return web.json_response({}, content_type="application/x-amz-json-1.0")
         if "shuffle" in rules:
             _shuffle(call, random.Random(rules["shuffle"].seed))
-        verdict = await _wait(rules["hold"]) if "hold" in rules else "on"
+        verdict = await _wait(rules["hold"], request) if "hold" in rules else "on"
         if verdict == "drop":
             return _hang_up(request)
         if "stale-deletes" in rules:
@@ -245,7 +246,9 @@ def _messages(reply: Reply) -> list[dict[str, Any]]:
     return found
 
 
-async def _wait(rule: Rule) -> str:
+async def _wait(rule: Rule, request: web.Request) -> str:
+    if request.transport is not None:
+        rule.client_port = request.transport.get_extra_info("peername")[1]
     rule.waiting += 1
     try:
         await rule.decided.wait()

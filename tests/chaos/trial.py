@@ -24,7 +24,7 @@ from skfleet.progress import Silent
 from skfleet.request import PredictRequest
 from skfleet.submit import submit
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
 
 T = TypeVar("T")
@@ -79,6 +79,9 @@ class Trial:
             if_exists=rng.choice(list(IfExists)),
             # Ten messages are one call: to be killed between two of them, a producer needs more.
             chunk_rows=MANY_CHUNKS_ROWS if any(fault.submits for fault in faults) else rng.choice(CHUNK_ROWS),
+            on_drift=OnDrift.WARN
+            if any(fault.on_drift is OnDrift.WARN for fault in faults)
+            else OnDrift.FAIL,
             token=name,
         )
         #: The rows that the job must have scored: changed by faults that change the table before it is read.
@@ -287,7 +290,7 @@ class Trial:
 
     def request_as_json(self) -> str:
         """Give the request as the arguments of ``Fleet.predict``."""
-        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "token"}
+        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "on_drift", "token"}
         given = {name: value for name, value in vars(self.request).items() if name in asked}
         return json.dumps({**given, "id_column": "id"})
 
