@@ -308,23 +308,34 @@ class Trial:
     def _score(self) -> None:
         points = self._points()
         for position, (number, fault) in enumerate(points):
-            self._wait_until_stalled(number)
+            if not self._wait_until_stalled(number):
+                self.say("an earlier fault has ended the job; the others do not strike")
+                return
             self._strike(fault)
             following = points[position + 1][0] if position + 1 < len(points) else self.chunks
             if following != number:
                 self.gate.move(following)
 
-    def _wait_until_stalled(self, number: int) -> None:
+    def _wait_until_stalled(self, number: int) -> bool:
+        """Wait until the gate holds the readers; False if the job has ended before."""
         first_seen: list[float] = []
 
         def is_stalled() -> bool:
+            if self._has_ended():
+                return True
             if not self.readers():
                 return False
             first_seen.append(time.monotonic())
             return self.done() >= number or first_seen[-1] - first_seen[0] > STALL_SECONDS
 
         self.wait_for(is_stalled, f"{number} chunks are committed and the next is read")
+        if self._has_ended():
+            return False
         self.say(f"{self.done()} chunks are committed, {len(self.readers())} are read")
+        return True
+
+    def _has_ended(self) -> bool:
+        return self.place.cloud.tracker.job(self.job).state.is_terminal
 
     def _publish(self) -> None:
         publishing = [fault for fault in self.faults if fault.moment is Moment.PUBLISHING]
