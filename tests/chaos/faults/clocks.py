@@ -13,7 +13,7 @@ STAY_SECONDS = 1.5
 
 
 class ClockJumps(Fault):
-    """The worker whose clock can be set finds itself in another hour, and a moment later back where it was."""
+    """The worker whose clock can be set finds itself in another hour, and a moment later back."""
 
     hours = 1.0
 
