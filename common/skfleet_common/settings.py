@@ -7,6 +7,7 @@ prefix is checked, in the environment and in ``.env``; names without it are left
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,7 +15,7 @@ from typing import Any, Literal, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from skfleet_common.contracts.errors import UsageError, nearest
+from skfleet_common.contracts.errors import UsageError, nearest, shown
 from skfleet_common.contracts.names import check_name
 
 PREFIX = "SKFLEET_"
@@ -41,9 +42,11 @@ class Settings(BaseModel):
         default=None, description="Where a worker keeps models and scratch; unset means a folder under /tmp."
     )
     scorers: int | None = Field(
-        default=None, ge=1, description="Scoring processes a worker; unset means one a core."
+        default=None, ge=1, le=1_024, description="Scoring processes a worker; unset means one a core."
     )
-    batch_rows: int = Field(default=50_000, ge=1, description="Rows that a scorer holds at a time.")
+    batch_rows: int = Field(
+        default=50_000, ge=1, le=1_000_000_000, description="Rows that a scorer holds at a time."
+    )
     lease_seconds: int = Field(
         default=120, ge=2, le=43_200, description="How long a message stays hidden without a heartbeat."
     )
@@ -81,7 +84,11 @@ class Settings(BaseModel):
         description="How long a straggler is held at least before it is sent a second time; 0 means never.",
     )
     statement_seconds: int = Field(
-        default=3_600, ge=1, description="Longest that one statement may run in the warehouse."
+        default=3_600,
+        ge=1,
+        # PostgreSQL counts milliseconds in 32 bits.
+        le=2_147_483,
+        description="Longest that one statement may run in the warehouse.",
     )
     retention_days: int = Field(
         default=90,
@@ -113,15 +120,15 @@ class Settings(BaseModel):
         """
         given = dict(os.environ if environ is None else environ)
         if dotenv.is_file():
-            given = {
-                name: value for name, value in dotenv_values(dotenv).items() if value is not None
-            } | given
+            given = _values_of(dotenv) | given
         ours = {name: value for name, value in given.items() if name.upper().startswith(PREFIX)}
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in sorted(ours):
             if name not in known:
                 hint = nearest(name, known)
-                raise UsageError(f"{name} is no setting of skfleet, so unset or correct it{hint}")
+                raise UsageError(f"{shown(name)} is no setting of skfleet, so unset or correct it{hint}")
+            if not _is_text(ours[name]):
+                raise UsageError(f"{name} holds a character that is no text; correct it.")
         values: dict[str, Any] = {
             name.removeprefix(PREFIX).lower(): value for name, value in ours.items() if value != ""
         }
@@ -132,3 +139,16 @@ class Settings(BaseModel):
             name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else "The settings"
             reason = problem["msg"].removeprefix("Value error, ")
             raise UsageError(f"{name}: {reason}; correct it.") from exc
+
+
+def _values_of(dotenv: Path) -> dict[str, str]:
+    """Give the variables that a file sets."""
+    try:
+        return {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"The file {dotenv} cannot be read as UTF-8 text; correct or remove it.") from exc
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value has neither control characters nor, as surrogates, bytes that are no UTF-8."""
+    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in value)

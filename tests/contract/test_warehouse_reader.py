@@ -18,7 +18,13 @@ from tests.contract.warehouse_place import Place
 
 from skfleet_common.contracts.chunks import IdRange
 from skfleet_common.contracts.columns import SourceTable
-from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, TryAgain
+from skfleet_common.contracts.errors import (
+    EnvironmentFault,
+    Refused,
+    SourceChanged,
+    TryAgain,
+    UnreadableValue,
+)
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Selection, SourceBatch
 
@@ -320,21 +326,23 @@ def test_a_range_of_nulls_or_of_nothing_has_no_middle(place: Place) -> None:
         assert reader.middle_key(source, split_column="k", split_type="bigint", within=within) is None
 
 
-def test_text_that_is_no_utf8_makes_its_row_unreadable(place: Place) -> None:
-    """A database of encoding SQL_ASCII checks no text, whatever its clients want."""
+def test_text_that_is_no_utf8_fails_the_statement_as_a_value_that_cannot_be_read(place: Place) -> None:
+    """A database of encoding SQL_ASCII stores any bytes, and checks them when a client wants UTF-8."""
     name = f"ascii_{uuid.uuid4().hex[:8]}"
     place.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'", as_superuser=True)
     url = place.server.superuser_url.rpartition("/")[0] + f"/{name}"
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE t (id text, city text);"
-            " INSERT INTO t VALUES ('1', E'K\\xc3\\xb6ln'), (E'2\\xff', 'Ulm'),"
+            " INSERT INTO t VALUES ('1', E'K\\xc3\\xb6ln'), "
             " ('3', E'K\\xf6ln'), ('4', NULL)"
         )
         connection.commit()
-    reader = open_warehouse(url, statement_seconds=60)
-    source = Selection(table=reader.catalogue.find_table("public.t"))
-    (batch,) = reader.reader.read(source, features=["city"], verbatim=["id"])
-    assert batch.unreadable == {1: "id is no UTF-8 text", 2: "city is no UTF-8 text"}
-    assert batch.features.column("city").to_pylist() == ["Köln", "Ulm", None, None]
-    assert batch.verbatim.column("id").to_pylist() == ["1", "2\ufffd", "3", "4"]
+    warehouse = open_warehouse(url, statement_seconds=60)
+    source = Selection(table=warehouse.catalogue.find_table("public.t"))
+    with pytest.raises(UnreadableValue) as refused:
+        list(warehouse.reader.read(source, features=["city"]))
+    assert refused.value.condition == "character not in repertoire"
+    whole = Selection(table=source.table, where="id <> '3'")
+    (batch,) = warehouse.reader.read(whole, features=["city"])
+    assert batch.features.column("city").to_pylist() == ["Köln", None]

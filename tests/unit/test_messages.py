@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skfleet_common.contracts.chunks import Chunk, IdRange
+from skfleet_common.contracts.chunks import MAX_CHUNKS, MAX_ROWS, Chunk, IdRange
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.messages import (
     MAX_MESSAGE_BYTES,
+    MAX_RUN,
     MESSAGE_VERSION,
     ChunkMessage,
     PublishMessage,
@@ -23,17 +24,27 @@ from skfleet_common.contracts.messages import (
 KEYS = st.none() | st.text(max_size=200)
 CHUNKS = st.builds(
     Chunk,
-    number=st.integers(0, 10_000_000),
+    number=st.integers(0, MAX_CHUNKS - 1),
     range=st.builds(IdRange, first=KEYS, stop=KEYS, stop_included=st.booleans(), nulls=st.booleans()),
-    rows=st.integers(0, 10**12),
+    rows=st.integers(0, MAX_ROWS),
 )
 JOBS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=60)
-COUNTS = st.integers(1, 10_000_000)
+RUNS = st.integers(1, MAX_RUN)
+#: Chunks of a run, and a position among them.
+PLACES = st.integers(1, MAX_CHUNKS).flatmap(
+    lambda count: st.tuples(st.just(count), st.integers(0, count - 1))
+)
 MESSAGES = st.one_of(
     st.builds(
-        ChunkMessage, job=JOBS, run=COUNTS, position=st.integers(0, 10**7), run_chunks=COUNTS, chunk=CHUNKS
+        lambda job, run, place, chunk: ChunkMessage(
+            job=job, run=run, position=place[1], run_chunks=place[0], chunk=chunk
+        ),
+        JOBS,
+        RUNS,
+        PLACES,
+        CHUNKS,
     ),
-    st.builds(PublishMessage, job=JOBS, run=COUNTS),
+    st.builds(PublishMessage, job=JOBS, run=RUNS),
 )
 
 
@@ -89,6 +100,27 @@ def test_what_nobody_of_us_wrote_is_unreadable(body: str) -> None:
 def test_no_text_at_all_gives_another_error(body: str) -> None:
     with pytest.raises((UnreadableMessage, NewerMessage)):
         decode(body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"position": 4},
+        {"run": MAX_RUN + 1},
+        {"run": 10**40},
+        {"run_chunks": MAX_CHUNKS + 1},
+        {"schema_version": 0},
+        {"chunk": {"number": MAX_CHUNKS, "range": {}, "rows": 1}},
+        {"chunk": {"number": 1, "range": {}, "rows": MAX_ROWS + 1}},
+        {"chunk": {"number": 1, "range": {}, "rows": -1}},
+    ],
+    ids=str,
+)
+def test_numbers_that_no_job_has_are_unreadable(change: dict[str, object]) -> None:
+    chunk = Chunk(number=1, range=IdRange(first="1", stop="2"), rows=1)
+    message = ChunkMessage(job="j", run=1, position=3, run_chunks=4, chunk=chunk)
+    with pytest.raises(UnreadableMessage):
+        decode(json.dumps(json.loads(encode(message)) | change))
 
 
 def test_what_a_message_holds_is_not_repeated_in_the_error() -> None:

@@ -50,3 +50,20 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 def test_a_fleet_name_fits_queues_tables_and_keys() -> None:
     with pytest.raises(UsageError, match="fleet name"):
         Settings.load({"SKFLEET_FLEET": "My Fleet"}, dotenv=NOWHERE)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\0b", "\udcff"])
+def test_a_value_that_is_no_text_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="SKFLEET_BUCKET holds a character that is no text; correct it"):
+        Settings.load({"SKFLEET_BUCKET": value}, dotenv=NOWHERE)
+
+
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"SKFLEET_FLEET=\xff\n")
+    with pytest.raises(UsageError, match=r"\.env cannot be read as UTF-8 text"):
+        Settings.load({}, dotenv=tmp_path / ".env")
+
+
+def test_a_name_that_cannot_be_printed_is_quoted() -> None:
+    with pytest.raises(UsageError, match=r"^'SKFLEET_A\\nB' is no setting"):
+        Settings.load({"SKFLEET_A\nB": "1"}, dotenv=NOWHERE)

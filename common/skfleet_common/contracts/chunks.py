@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from skfleet_common.contracts.shapes import Shape, StoredShape
+
+#: Commits and outputs are keyed by a chunk's number in seven digits, whose order is the chunks'.
+MAX_CHUNKS = 10_000_000
+#: What a warehouse counts rows in.
+MAX_ROWS = 2**63 - 1
+
+ChunkNumber = Annotated[NonNegativeInt, Field(lt=MAX_CHUNKS)]
 
 
 class TableName(Shape):
@@ -38,10 +45,10 @@ class IdRange(Shape):
 class Chunk(Shape):
     """One unit of work."""
 
-    number: NonNegativeInt
+    number: ChunkNumber
     range: IdRange
     #: Rows that the planner counted in the range.
-    rows: NonNegativeInt
+    rows: NonNegativeInt = Field(le=MAX_ROWS)
 
 
 class ChunkPlan(StoredShape):

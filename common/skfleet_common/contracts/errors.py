@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 from typing import ClassVar
 
+#: The longest part of somebody's own words that a sentence repeats.
+MAX_SHOWN = 80
+
 
 class SkfleetError(Exception):
     """Something that a person can mend; the message says how."""
@@ -89,3 +92,9 @@ def nearest(word: str, known: list[str]) -> str:
     """Give the end of a sentence: ``'; did you mean X?'`` with the name closest to ``word``, or ``'.'``."""
     found = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {found[0]}?" if found else "."
+
+
+def shown(words: str) -> str:
+    """Give somebody's own words as a sentence repeats them: not for long, and without line breaks."""
+    cut = words if len(words) <= MAX_SHOWN else f"{words[:MAX_SHOWN]}…"
+    return cut if cut.isprintable() else repr(cut)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
-from skfleet_common.contracts.chunks import Chunk
+from skfleet_common.contracts.chunks import MAX_CHUNKS, Chunk, ChunkNumber
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.jobs import JobId
-from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
 
 #: The highest message version that this code reads, and the one that it writes.
 MESSAGE_VERSION = 1
 
 #: Ten messages of this size fit the 64 KB that SQS bills as one request (SQS pricing page).
 MAX_MESSAGE_BYTES = 6 * 1024
+
+#: No job is retried so often; DynamoDB would not take a number of more than 38 digits.
+MAX_RUN = 1_000_000
+
+Run = Annotated[PositiveInt, Field(le=MAX_RUN)]
 
 
 class ChunkMessage(StoredShape):
@@ -25,13 +30,19 @@ class ChunkMessage(StoredShape):
     kind: Literal["chunk"] = "chunk"
     job: JobId
     #: The run that the message belongs to; a retry is a new run.
-    run: PositiveInt
+    run: Run
     #: The chunk's position in the run's completion tree, and how many chunks the run has.
-    position: NonNegativeInt
-    run_chunks: PositiveInt
+    position: ChunkNumber
+    run_chunks: PositiveInt = Field(le=MAX_CHUNKS)
     chunk: Chunk
     #: Attempts that failed before this message was sent in place of an earlier one.
     failures: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _position_is_in_the_run(self) -> Self:
+        if self.position >= self.run_chunks:
+            raise ValueError("the position is none of the run's")
+        return self
 
 
 class PublishMessage(StoredShape):
@@ -39,7 +50,7 @@ class PublishMessage(StoredShape):
 
     kind: Literal["publish"] = "publish"
     job: JobId
-    run: PositiveInt
+    run: Run
     failures: NonNegativeInt = 0
 
 
@@ -48,7 +59,7 @@ _MESSAGE: TypeAdapter[ChunkMessage | PublishMessage] = TypeAdapter(Message)
 
 
 class _Head(Shape):
-    schema_version: int
+    schema_version: SchemaVersion
 
 
 def encode(message: ChunkMessage | PublishMessage) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.errors import UsageError, shown
 
 #: Fleet and model names go into queue names, table names and S3 keys: the strictest of the three rules.
 NAME_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
@@ -20,7 +20,7 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no {kind} name; use 1 to 40 lower-case letters, digits and inner hyphens."
+            f"{shown(name)!r} is no {kind} name; use 1 to 40 lower-case letters, digits and inner hyphens."
         )
     return name
 

@@ -7,11 +7,15 @@ reads what a newer minor version wrote; a higher ``schema_version`` is refused b
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+import re
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skfleet_common.contracts.errors import SkfleetError
+
+#: No version will ever need seven digits, but damage may write three thousand.
+SchemaVersion = Annotated[int, Field(ge=1, lt=1_000_000)]
 
 
 class UnreadableShape(SkfleetError):
@@ -25,7 +29,8 @@ class NewerShape(SkfleetError):
 class Shape(BaseModel):
     """An immutable value that is never stored by itself."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    #: NaN and infinity are no JSON: what was read with them could not be written.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class StoredShape(Shape):
@@ -34,7 +39,7 @@ class StoredShape(Shape):
     #: The version that this code writes, and the highest that it reads.
     WRITES: ClassVar[int] = 1
 
-    schema_version: int = 1
+    schema_version: SchemaVersion = 1
 
     def to_json(self) -> bytes:
         """Give the compact JSON that is stored."""
@@ -65,11 +70,16 @@ class StoredShape(Shape):
 
 class _VersionOnly(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    schema_version: int
+    schema_version: SchemaVersion
 
 
 def _first_problem(exc: ValidationError) -> str:
     """Say what was wrong without the value, which may be a row's."""
     problem = exc.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+    where = ".".join(_name(part) for part in problem["loc"]) or "the whole"
     return f"{where}: {problem['msg'].lower()}"
+
+
+def _name(part: str | int) -> str:
+    """Give a field's name or a position; a mapping's key may be anything, and is not repeated."""
+    return str(part) if isinstance(part, int) or re.fullmatch("[a-z_]{1,40}", part) else "…"

@@ -11,7 +11,7 @@ import warnings
 import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skfleet_common.contracts.errors import BundleRefused
+from skfleet_common.contracts.errors import BundleRefused, shown
 
 ALLOWED_TYPES = frozenset(
     {
@@ -41,7 +41,7 @@ def load_model(raw: bytes) -> object:
         raise BundleRefused("The bundle's model is no file that skops can read; train it again.") from exc
     if foreign:
         raise BundleRefused(
-            f"The bundle's model holds {foreign[0]}, which is not on the allow-list; "
+            f"The bundle's model holds {shown(foreign[0])}, which is not on the allow-list; "
             "train it with one of the models that skfleet names."
         )
     try:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import skops.io
 from sklearn.pipeline import Pipeline
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, shown
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.model.allowlist import load_model
 from skfleet_common.model.arrays import FloatArray
@@ -120,13 +120,17 @@ def open_bundle(files: Mapping[str, bytes] | Path, *, digest: str, replay: bool 
     raw = {name: _checked(read(name), listed[name]) for name in LISTED_FILES}
     if manifest.format != "skops":
         raise BundleRefused(
-            f"The bundle's format is {manifest.format}, but only skops is read here; train it again."
+            f"The bundle's format is {shown(manifest.format)}, but only skops is read here; train it again."
         )
     warnings = check_versions(manifest.versions, policy=manifest.skew_policy)
     pipeline = load_model(raw[MODEL_FILE])
     if not isinstance(pipeline, Pipeline) or list(pipeline.named_steps) != [FEATURES_STEP, MODEL_STEP]:
         raise BundleRefused("The bundle's model is not a pipeline of features and model; train it again.")
-    bundle = Bundle(manifest, pipeline, digest=digest, warnings=warnings)
+    try:
+        bundle = Bundle(manifest, pipeline, digest=digest, warnings=warnings)
+    except Exception as exc:
+        # A manifest that was made for another model may fail anywhere in this one.
+        raise BundleRefused("The bundle's model and manifest do not fit each other; train it again.") from exc
     if replay:
         bundle.replay(raw[GOLDEN_FILE])
     return bundle

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
 
-from skfleet_common.contracts.errors import NotReproducibleHere
+from skfleet_common.contracts.errors import NotReproducibleHere, shown
 
 #: The libraries whose version can change what a model computes or how it is read.
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "joblib", "skops", "skfleet")
@@ -46,7 +46,7 @@ def check_versions(
     parts = _EXACT if policy is SkewPolicy.EXACT else _PATCH
     warnings: list[str] = []
     for library, count in parts.items():
-        then, now = made_with.get(library, "an unknown version"), here[library]
+        then, now = shown(made_with.get(library, "an unknown version")), here[library]
         if then.split(".")[:count] == now.split(".")[:count]:
             continue
         if policy is SkewPolicy.WARN:

@@ -22,7 +22,7 @@ from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.faults import cannot_connect, translated
 from skfleet_common.tables.postgres.selection import column_of, from_selection, within_range
 from skfleet_common.tables.postgres.types import as_feature, as_text
-from skfleet_common.tables.postgres.unreadable import readable_features, readable_texts
+from skfleet_common.tables.postgres.unreadable import readable_features
 
 #: What the driver decodes at a time. Smaller saves no memory worth having, larger is no faster (measured).
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -147,16 +147,15 @@ def _slices(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
 def _source_batch(batch: pa.RecordBatch, columns: Sequence[Column], verbatim: Sequence[str]) -> SourceBatch:
     names = [column.name for column in columns]
     features, unreadable = readable_features(batch.columns[: len(columns)], columns)
-    texts, untold = readable_texts(batch.columns[len(columns) :], verbatim)
     return SourceBatch(
         features=pa.RecordBatch.from_arrays(features, names=names),
-        verbatim=_verbatim_batch(batch, texts, verbatim),
-        unreadable=untold | unreadable,
+        verbatim=_verbatim_batch(batch, len(columns), verbatim),
+        unreadable=unreadable,
     )
 
 
-def _verbatim_batch(batch: pa.RecordBatch, texts: list[pa.Array], names: Sequence[str]) -> pa.RecordBatch:
+def _verbatim_batch(batch: pa.RecordBatch, first: int, names: Sequence[str]) -> pa.RecordBatch:
     if names:
-        return pa.RecordBatch.from_arrays(texts, names=list(names))
+        return pa.RecordBatch.from_arrays(batch.columns[first:], names=list(names))
     # from_arrays([]) would forget how many rows there are.
     return batch.select([])

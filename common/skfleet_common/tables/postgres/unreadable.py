@@ -1,4 +1,4 @@
-"""Values that arrive but cannot be read: moments that Arrow cannot hold, and text that is no UTF-8.
+"""Values that arrive but cannot be read: moments that Arrow cannot hold, or not take apart.
 
 They fail nothing here: the rows that hold them are named, and whoever reads decides.
 """
@@ -32,63 +32,21 @@ def readable_features(
     readable: list[pa.Array] = []
     reasons: dict[int, str] = {}
     for array, column in zip(arrays, columns, strict=True):
-        if column.dtype in _MOMENTS:
-            flags = _beyond(array, column.dtype)
-            reason = f"{column.name} is infinite, or after the year 32767"
-        else:
-            flags = _not_text(array)
-            reason = f"{column.name} is no UTF-8 text"
+        flags = _beyond(array, column.dtype) if column.dtype in _MOMENTS else None
         if flags is None:
             readable.append(array)
-        else:
-            readable.append(pc.if_else(flags, pa.scalar(None, array.type), array))
-            _note(reasons, flags, reason)
-    return readable, reasons
-
-
-def readable_texts(arrays: Sequence[pa.Array], names: Sequence[str]) -> tuple[list[pa.Array], dict[int, str]]:
-    """Give text columns with U+FFFD in the place of what is no UTF-8, and why by row."""
-    readable: list[pa.Array] = []
-    reasons: dict[int, str] = {}
-    for array, name in zip(arrays, names, strict=True):
-        flags = _not_text(array)
-        if flags is None:
-            readable.append(array)
-        else:
-            readable.append(pa.array([_mended(raw) for raw in _raws(array)], pa.string()))
-            _note(reasons, flags, f"{name} is no UTF-8 text")
-    return readable, reasons
+            continue
+        readable.append(pc.if_else(flags, pa.scalar(None, array.type), array))
+        for row in pc.indices_nonzero(flags).to_pylist():
+            reasons.setdefault(row, f"{column.name} is infinite, or after the year 32767")
+    return readable, dict(sorted(reasons.items()))
 
 
 def _beyond(array: pa.Array, dtype: LogicalDtype) -> pa.Array | None:
+    """Give where moments are beyond what can be taken apart; None if nowhere."""
     (least, last), kind = _MOMENTS[dtype]
     ends = pc.min_max(array)
     if ends["min"].value is None or (ends["min"].value >= least and ends["max"].value <= last):
         return None
     numbers = array.cast(kind)
     return pc.or_(pc.less(numbers, least), pc.greater(numbers, last)).fill_null(False)
-
-
-def _not_text(array: pa.Array) -> pa.Array | None:
-    """Give where a text is no UTF-8, which a database of encoding SQL_ASCII may hold; None if nowhere."""
-    if not pa.types.is_string(array.type):
-        return None
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return pa.array([raw is not None and _mended(raw) != raw for raw in _raws(array)])
-    return None
-
-
-def _raws(array: pa.Array) -> list[bytes | None]:
-    raws: list[bytes | None] = array.cast(pa.binary()).to_pylist()
-    return raws
-
-
-def _mended(raw: bytes | None) -> bytes | None:
-    return None if raw is None else raw.decode(errors="replace").encode()
-
-
-def _note(reasons: dict[int, str], flags: pa.Array, reason: str) -> None:
-    for row in pc.indices_nonzero(flags).to_pylist():
-        reasons.setdefault(row, reason)
