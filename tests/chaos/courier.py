@@ -11,7 +11,8 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,17 @@ class Rule:
             return False
         self.taken += 1
         return True
+
+    @contextmanager
+    def holding(self, request: web.Request) -> Iterator[None]:
+        """Count a call that waits, until it is carried on or dropped."""
+        if request.transport is not None:
+            self.client_port = request.transport.get_extra_info("peername")[1]
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     def shown(self) -> dict[str, Any]:
         """Give what the control API tells."""
@@ -171,7 +183,15 @@ class Courier:
             return web.json_response({}, content_type="application/x-amz-json-1.0")
         if "shuffle" in rules:
             _shuffle(call, random.Random(rules["shuffle"].seed))
-        verdict = await _wait(rules["hold"], request) if "hold" in rules else "on"
+        if "hold" not in rules:
+            return await self._carry_on(request, call, rules, verdict="on")
+        with rules["hold"].holding(request):
+            await rules["hold"].decided.wait()
+            return await self._carry_on(request, call, rules, verdict=rules["hold"].verdict)
+
+    async def _carry_on(
+        self, request: web.Request, call: Call, rules: dict[str, Rule], *, verdict: str
+    ) -> web.StreamResponse:
         if verdict == "drop":
             return _hang_up(request)
         if "stale-deletes" in rules:
@@ -244,17 +264,6 @@ def _messages(reply: Reply) -> list[dict[str, Any]]:
     except ValueError:  # another fault has cut it
         return []
     return found
-
-
-async def _wait(rule: Rule, request: web.Request) -> str:
-    if request.transport is not None:
-        rule.client_port = request.transport.get_extra_info("peername")[1]
-    rule.waiting += 1
-    try:
-        await rule.decided.wait()
-    finally:
-        rule.waiting -= 1
-    return rule.verdict
 
 
 def _shuffle(call: Call, order: random.Random) -> None:

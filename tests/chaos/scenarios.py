@@ -21,6 +21,7 @@ FAULTS: dict[str, type[Fault]] = {
     "scorer stopped past its lease": stops.ScorerStopped,
     "supervisor stopped past its lease": stops.SupervisorStopped,
     "worker stopped past its lease": stops.WorkerStopped,
+    "a write arrives after its attempt was given up": stops.LateWrite,
     "SQS: duplicates": deliveries.Duplicates,
     "SQS: out of order": deliveries.OutOfOrder,
     "SQS: empty polls": deliveries.EmptyPolls,

@@ -115,10 +115,10 @@ class Trial:
         self._publish()
         self._check_success(self.wait_for_end())
         self.ended_at = time.monotonic()
+        self.mend()
         for fault in self._struck:
             if not fault.has_hit(self):
                 self.say(f"{type(fault).__name__} met nothing")
-        self.mend()
 
     def hits(self) -> list[Fault]:
         """Give the faults that met something."""
