@@ -13,16 +13,20 @@ from enum import StrEnum
 from typing import Any
 
 from tests.contract.killable_attempt import CHUNK_ROWS, Attempt, LedgerPublisher
-from tests.contract.operators import cancel, chunks_of_run, resume, retry
 from tests.contract.samples import new_job
 from tests.contract.simulated_fleet import ScriptedQueue, World
 
+from skfleet.cancellation import cancel
+from skfleet.effect import Effect
 from skfleet.progress import Silent
+from skfleet.resume import resume
+from skfleet.retry import retry
+from skfleet.runs import chunk_plan, chunks_of_run
 from skfleet.submit import send_messages
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import SourceChanged
+from skfleet_common.contracts.chunks import ChunkPlan, TableName
+from skfleet_common.contracts.errors import Refused, SourceChanged
 from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode
 from skfleet_common.contracts.states import JobState
@@ -105,7 +109,9 @@ class ModelWorld(World):
 
     def submit(self) -> None:
         """Write a job down; its producer stands before its first message."""
-        record = new_job(job=self.job, chunks=self.chunks, rows=CHUNK_ROWS * self.chunks)
+        # A table of its own: no other job's turn to publish is waited for.
+        table = TableName(schema_name="public", name=self.job)
+        record = new_job(job=self.job, chunks=self.chunks, rows=CHUNK_ROWS * self.chunks, output_table=table)
         plan = ChunkPlan(chunks=tuple(self.planned(chunk) for chunk in range(self.chunks)))
         self.cloud.store.put(self.cloud.names.plan(self.job), plan.to_json())
         self.cloud.store.put(self.cloud.names.spec(self.job), self.spec(record).to_json())
@@ -113,33 +119,37 @@ class ModelWorld(World):
         self.begin(lambda cloud, _: send_messages(record, cloud=cloud, steps=Silent()))
 
     def begin_retry(self) -> None:
-        self.begin(lambda cloud, _: retry(cloud, self.job))
+        self.begin(lambda cloud, _: retry(cloud, self.job, steps=Silent()))
 
     def begin_resume(self) -> None:
-        self.begin(lambda cloud, _: resume(cloud, self.job))
+        self.begin(lambda cloud, _: resume(cloud, self.job, steps=Silent()))
 
     def begin_cancel(self) -> None:
         self.cancels += 1
-        self.begin(
-            lambda cloud, stand: cancel(
-                cloud, LedgerPublisher(self.ledger, stand, self.check_all_done), self.job
-            ),
-            makes_up=False,
-        )
+
+        def work(cloud: Cloud, stand: Callable[..., None]) -> Effect:
+            publisher = LedgerPublisher(self.ledger, stand, self.check_all_done)
+            return cancel(cloud, self.job, open_publisher=lambda: publisher)
+
+        self.begin(work)
 
     def purge(self) -> None:
         """Lose every message; who holds one works on."""
         self.unacked.clear()
         self.lose()
 
-    def begin(self, verb: Callable[[Cloud, Callable[..., None]], None], *, makes_up: bool = True) -> None:
+    def begin(self, verb: Callable[[Cloud, Callable[..., None]], Effect | None]) -> None:
         """Begin a verb, up to its first request."""
         losses = self.losses
 
         def work(stand: Callable[..., None]) -> None:
             cloud = self.gated_cloud(stand)
-            verb(changed(cloud, queue=changed(cloud.queue, client=PiecemealQueue(self, stand))), stand)
-            if makes_up and losses == self.losses:
+            piecemeal = changed(cloud, queue=changed(cloud.queue, client=PiecemealQueue(self, stand)))
+            try:
+                effect = verb(piecemeal, stand)
+            except Refused:
+                return
+            if (effect is None or effect.sent) and losses == self.losses:
                 self.is_lossy = False
 
         self.attempts.append(Attempt(work))
@@ -205,12 +215,15 @@ class ModelWorld(World):
 
     def check_run_complete(self, *, failed: bool) -> None:
         """The job's run has just ended: by its last commit, or, FAILED, by what dooms it alone."""
-        run = self.tracker.job(self.job).run
+        record = self.tracker.job(self.job)
+        run = record.run
         if failed and run in self.doomed:
             return
-        chunks = chunks_of_run(self.cloud, self.job, run)
+        chunks = [
+            chunk.number for chunk in chunks_of_run(self.cloud, record, chunk_plan(self.cloud, self.job))
+        ]
         standing = self.tracker.commits(self.job, chunks)
-        assert [commit.chunk for commit in standing] == list(chunks)
+        assert [commit.chunk for commit in standing] == chunks
         assert all(commit.outcome is CommitOutcome.DONE or commit.run == run for commit in standing)
         any_failed = any(commit.outcome is CommitOutcome.FAILED for commit in standing)
         assert failed == any_failed or (failed and run in self.ledger.abandoned)

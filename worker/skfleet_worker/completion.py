@@ -13,7 +13,7 @@ import structlog
 
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob
-from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobRecord
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
 
@@ -55,7 +55,19 @@ def moot(cloud: Cloud, message: ChunkMessage | PublishMessage) -> str | None:
         return f"the job is {record.state.value}"
     if record.run != message.run:
         return f"the job is at run {record.run}"
+    if isinstance(message, ChunkMessage) and not _is_planned(message, record):
+        return "the job has no such chunk"
     return None
+
+
+def _is_planned(message: ChunkMessage, record: JobRecord) -> bool:
+    """Whether the job's present run may have the chunk there; the plan itself is not read for it."""
+    return (
+        message.run_chunks == record.run_chunks
+        and message.chunk.number < record.chunks
+        # The first run has all chunks, in their order.
+        and (message.run > 1 or message.position == message.chunk.number)
+    )
 
 
 def was_closed(cloud: Cloud, message: ChunkMessage) -> bool:
