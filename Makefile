@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
+# Most tests wait for processes to start or to die; a file's tests share what it has started.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -34,11 +36,11 @@ demo: install ## Score 336,776 real flights on a local fleet
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 .PHONY: check-all
 check-all: lint $(DEV_STAMP) ## Everything, the slow suites too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Style, types and import walls

@@ -1,6 +1,7 @@
-"""A worker whose supervisor reads a clock that the suite can set: ``python -m tests.chaos.clockwork``.
+"""A worker on a host whose clock the suite can set: ``python -m tests.chaos.clockwork``.
 
-All else is the product's own; the offset is eight bytes in the file that ``CHAOS_CLOCK`` names.
+All else is the product's own. The offset is eight bytes in the file that ``CHAOS_CLOCK`` names; supervisor
+and scorers read the same one, as processes of one host do.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+
+from skfleet_worker import clock
 
 VARIABLE = "CHAOS_CLOCK"
 _OFFSET = struct.Struct("d")
@@ -24,23 +25,26 @@ def set_clock(path: Path, offset_seconds: float) -> None:
         file.write(_OFFSET.pack(offset_seconds))
 
 
-def clock_of(path: Path) -> Callable[[], float]:
-    """Give the monotonic clock, moved by what the file says."""
+def moved(real: Callable[[], float], path: Path) -> Callable[[], float]:
+    """Give a clock, moved by what the file says."""
     with path.open("rb") as file:
         offset = mmap.mmap(file.fileno(), _OFFSET.size, prot=mmap.PROT_READ)
-    return lambda: time.monotonic() + float(_OFFSET.unpack(offset[: _OFFSET.size])[0])
+    return lambda: real() + float(_OFFSET.unpack(offset[: _OFFSET.size])[0])
+
+
+def install() -> None:
+    """Move the clock of this process, and of those that it forks, before anybody else has imported it."""
+    clock.host_seconds = moved(clock.host_seconds, Path(os.environ[VARIABLE]))
 
 
 def main() -> None:
-    """Run the worker's own command with a supervisor that reads that clock."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-    from skfleet_worker import command  # noqa: PLC0415  (after the environment is set)
+    """Run the worker's own command by that clock."""
+    install()
+    from skfleet_worker import __main__, crew  # noqa: PLC0415  (after the clock is moved)
 
-    clock = clock_of(Path(os.environ.pop(VARIABLE)))
-    command.Supervisor = partial(command.Supervisor, clock=clock)  # type: ignore[misc]
-    command.app()
+    # Scorers are not forked from this process, but from one that starts anew.
+    crew.PRELOAD.insert(1, "tests.chaos.clockwork_scorer")
+    __main__.main()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +43,9 @@ class Rule:
     seed: int = 0
     seen: int = 0
     taken: int = 0
-    #: Calls that wait right now.
+    #: Calls that wait right now, and the local port of the client that made the last of them.
     waiting: int = 0
+    client_port: int = 0
     #: What becomes of those that wait: empty while nothing is decided.
     verdict: str = ""
     decided: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,6 +62,17 @@ class Rule:
             return False
         self.taken += 1
         return True
+
+    @contextmanager
+    def holding(self, request: web.Request) -> Iterator[None]:
+        """Count a call that waits, until it is carried on or dropped."""
+        if request.transport is not None:
+            self.client_port = request.transport.get_extra_info("peername")[1]
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     def shown(self) -> dict[str, Any]:
         """Give what the control API tells."""
@@ -170,7 +183,15 @@ class Courier:
             return web.json_response({}, content_type="application/x-amz-json-1.0")
         if "shuffle" in rules:
             _shuffle(call, random.Random(rules["shuffle"].seed))
-        verdict = await _wait(rules["hold"]) if "hold" in rules else "on"
+        if "hold" not in rules:
+            return await self._carry_on(request, call, rules, verdict="on")
+        with rules["hold"].holding(request):
+            await rules["hold"].decided.wait()
+            return await self._carry_on(request, call, rules, verdict=rules["hold"].verdict)
+
+    async def _carry_on(
+        self, request: web.Request, call: Call, rules: dict[str, Rule], *, verdict: str
+    ) -> web.StreamResponse:
         if verdict == "drop":
             return _hang_up(request)
         if "stale-deletes" in rules:
@@ -243,15 +264,6 @@ def _messages(reply: Reply) -> list[dict[str, Any]]:
     except ValueError:  # another fault has cut it
         return []
     return found
-
-
-async def _wait(rule: Rule) -> str:
-    rule.waiting += 1
-    try:
-        await rule.decided.wait()
-    finally:
-        rule.waiting -= 1
-    return rule.verdict
 
 
 def _shuffle(call: Call, order: random.Random) -> None:

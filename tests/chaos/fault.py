@@ -6,6 +6,8 @@ import random
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from skfleet_common.contracts.jobs import OnDrift
+
 if TYPE_CHECKING:
     from tests.chaos.trial import Trial
 
@@ -31,8 +33,9 @@ class Fault:
     needs_new_bundle: ClassVar[bool] = False
     #: Whether it kills a process that sends the messages, so that the suite itself must not.
     submits: ClassVar[bool] = False
-    #: Whether it ends a worker, whose successor takes seconds to start.
-    is_slow: ClassVar[bool] = False
+    #: Whether other rows are read than were planned; what a job does about that is its request's to say.
+    changes_rows: ClassVar[bool] = False
+    on_drift: ClassVar[OnDrift] = OnDrift.FAIL
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng

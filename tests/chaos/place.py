@@ -34,6 +34,10 @@ HEARTBEAT_SECONDS = 0.75
 ALLOWANCE_SECONDS = 3.0
 STATEMENT_SECONDS = 2
 POLL_SECONDS = 1
+#: So that caretakers, too, are at work in every run.
+CARE_SECONDS = 1.0
+STALL_SECONDS = 5.0
+COPY_SECONDS = 2.0
 #: Several faults may hit the same chunk, each of which costs it an attempt or two.
 MAX_ATTEMPTS = 8
 #: More than the parts of any trial need, and filled within a moment.
@@ -171,7 +175,11 @@ class Place:
             "allowance_seconds": ALLOWANCE_SECONDS,
             "statement_seconds": STATEMENT_SECONDS,
             "poll_seconds": POLL_SECONDS,
+            "metadata_url": "off",
             "max_attempts": MAX_ATTEMPTS,
+            "care_seconds": CARE_SECONDS,
+            "stall_seconds": STALL_SECONDS,
+            "copy_seconds": COPY_SECONDS,
             "drain_seconds": 5,
             "scorers": 1,
             "batch_rows": 100,

@@ -10,6 +10,9 @@ from tests.chaos.faults import bundles, clocks, cloud, deliveries, disk, process
 
 FAULTS: dict[str, type[Fault]] = {
     "scorer killed": processes.ScorerKilled,
+    "scorer killed between its output and its commit": processes.ScorerKilledBeforeCommit,
+    "scorer killed between its commit and the tree": processes.ScorerKilledBeforeClimb,
+    "scorer killed before it asks for the publication": processes.ScorerKilledBeforePublishMessage,
     "supervisor killed": processes.SupervisorKilled,
     "producer killed while sending": processes.ProducerKilled,
     "publisher killed in mid-swap": processes.PublisherKilled,
@@ -18,6 +21,7 @@ FAULTS: dict[str, type[Fault]] = {
     "scorer stopped past its lease": stops.ScorerStopped,
     "supervisor stopped past its lease": stops.SupervisorStopped,
     "worker stopped past its lease": stops.WorkerStopped,
+    "a write arrives after its attempt was given up": stops.LateWrite,
     "SQS: duplicates": deliveries.Duplicates,
     "SQS: out of order": deliveries.OutOfOrder,
     "SQS: empty polls": deliveries.EmptyPolls,
@@ -45,6 +49,8 @@ FAULTS: dict[str, type[Fault]] = {
     "bundle altered": bundles.BundleAltered,
     "rows inserted ahead of the readers": rows.RowsInserted,
     "rows deleted ahead of the readers": rows.RowsDeleted,
+    "rows inserted ahead of the readers, on-drift warn": rows.RowsInsertedKnowingly,
+    "rows deleted ahead of the readers, on-drift warn": rows.RowsDeletedKnowingly,
     "rows inserted behind the readers": rows.RowsInsertedBehind,
     "clock jumps an hour ahead": clocks.ClockForward,
     "clock jumps an hour back": clocks.ClockBack,
@@ -87,4 +93,7 @@ def drawn(seed: int, number: int) -> Scenario:
     if number < len(names):
         return Scenario(number, seed, (names[number],))
     rng = random.Random(f"{seed}/{number}/mixture")
-    return Scenario(number, seed, tuple(rng.sample(names, rng.randint(2, MOST_IN_A_MIXTURE))))
+    while True:
+        mixture = tuple(rng.sample(names, rng.randint(2, MOST_IN_A_MIXTURE)))
+        if sum(FAULTS[name].changes_rows for name in mixture) <= 1:
+            return Scenario(number, seed, mixture)

@@ -23,6 +23,7 @@ LEFT_OUT = {
     "PostgreSQL restarted in mid-swap",
     "bundle altered",
     "rows deleted ahead of the readers",
+    "rows deleted ahead of the readers, on-drift warn",
 }
 MIXTURES = [
     ("scorer killed", "SQS: duplicates", "PostgreSQL restarted"),

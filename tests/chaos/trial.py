@@ -24,7 +24,7 @@ from skfleet.progress import Silent
 from skfleet.request import PredictRequest
 from skfleet.submit import submit
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
 
 T = TypeVar("T")
@@ -79,6 +79,9 @@ class Trial:
             if_exists=rng.choice(list(IfExists)),
             # Ten messages are one call: to be killed between two of them, a producer needs more.
             chunk_rows=MANY_CHUNKS_ROWS if any(fault.submits for fault in faults) else rng.choice(CHUNK_ROWS),
+            on_drift=OnDrift.WARN
+            if any(fault.on_drift is OnDrift.WARN for fault in faults)
+            else OnDrift.FAIL,
             token=name,
         )
         #: The rows that the job must have scored: changed by faults that change the table before it is read.
@@ -112,10 +115,10 @@ class Trial:
         self._publish()
         self._check_success(self.wait_for_end())
         self.ended_at = time.monotonic()
+        self.mend()
         for fault in self._struck:
             if not fault.has_hit(self):
                 self.say(f"{type(fault).__name__} met nothing")
-        self.mend()
 
     def hits(self) -> list[Fault]:
         """Give the faults that met something."""
@@ -287,7 +290,7 @@ class Trial:
 
     def request_as_json(self) -> str:
         """Give the request as the arguments of ``Fleet.predict``."""
-        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "token"}
+        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "on_drift", "token"}
         given = {name: value for name, value in vars(self.request).items() if name in asked}
         return json.dumps({**given, "id_column": "id"})
 
@@ -305,23 +308,34 @@ class Trial:
     def _score(self) -> None:
         points = self._points()
         for position, (number, fault) in enumerate(points):
-            self._wait_until_stalled(number)
+            if not self._wait_until_stalled(number):
+                self.say("an earlier fault has ended the job; the others do not strike")
+                return
             self._strike(fault)
             following = points[position + 1][0] if position + 1 < len(points) else self.chunks
             if following != number:
                 self.gate.move(following)
 
-    def _wait_until_stalled(self, number: int) -> None:
+    def _wait_until_stalled(self, number: int) -> bool:
+        """Wait until the gate holds the readers; False if the job has ended before."""
         first_seen: list[float] = []
 
         def is_stalled() -> bool:
+            if self._has_ended():
+                return True
             if not self.readers():
                 return False
             first_seen.append(time.monotonic())
             return self.done() >= number or first_seen[-1] - first_seen[0] > STALL_SECONDS
 
         self.wait_for(is_stalled, f"{number} chunks are committed and the next is read")
+        if self._has_ended():
+            return False
         self.say(f"{self.done()} chunks are committed, {len(self.readers())} are read")
+        return True
+
+    def _has_ended(self) -> bool:
+        return self.place.cloud.tracker.job(self.job).state.is_terminal
 
     def _publish(self) -> None:
         publishing = [fault for fault in self.faults if fault.moment is Moment.PUBLISHING]

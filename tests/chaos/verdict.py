@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tests.chaos.workers import marked
 
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.jobs import CommitOutcome, IfExists
+from skfleet_common.model.checksum import Checksum
 
 if TYPE_CHECKING:
     from tests.chaos.trial import Trial
@@ -111,6 +114,7 @@ def _certificate(trial: Trial) -> Iterator[str]:
         "rows_published": published,
         "ids_unique": True,
         "adds_up": True,
+        "checksum": str(_checksum(trial)),
     }
     for name, fact in facts.items():
         if getattr(certificate, name) != fact:
@@ -118,6 +122,17 @@ def _certificate(trial: Trial) -> Iterator[str]:
     drifted = {commit.chunk for commit in commits if commit.rows_read != planned[commit.chunk]}
     if {drift.chunk for drift in certificate.drift} != drifted:
         yield f"the certificate does not name exactly the chunks that drifted, {sorted(drifted)}"
+
+
+def _checksum(trial: Trial) -> Checksum:
+    """Add up the rows of the committed objects."""
+    total = Checksum()
+    for commit in trial.commits():
+        if commit.output_key is not None:
+            raw = trial.place.cloud.store.get(commit.output_key)
+            for batch in pq.ParquetFile(pa.BufferReader(raw)).iter_batches():
+                total += Checksum.of(batch)
+    return total
 
 
 def _queue(trial: Trial) -> Iterator[str]:

@@ -84,7 +84,9 @@ class Wire:
     def rule(self, number: int) -> dict[str, Any]:
         """Give how a rule of the courier's stands: ``taken`` and ``waiting`` count calls; 0 once cleared."""
         rules: list[dict[str, Any]] = self._ask(self._courier_port, "GET", "/_courier/rules")
-        return next((rule for rule in rules if rule["id"] == number), {"taken": 0, "waiting": 0})
+        return next(
+            (rule for rule in rules if rule["id"] == number), {"taken": 0, "waiting": 0, "client_port": 0}
+        )
 
     def let(self, number: int, verdict: str) -> None:
         """Decide what becomes of the calls that a rule holds, now and from now on."""

@@ -68,8 +68,8 @@ def test_a_later_run_of_a_job_does_not_keep_the_turn_of_the_run_before(
     hold(tracker, table, retried)
     assert tracker.move(retried, JobState.FAILED, run=1)
     assert tracker.start_run(retried, run=2, run_chunks=1)
-    assert hold(tracker, table, other) == other
     assert tracker.begin_publishing(retried, run=2)
+    assert hold(tracker, table, other) == other
     assert hold(tracker, table, retried, run=2) == other
     assert tracker.move(other, JobState.SUCCEEDED, run=1)
     assert hold(tracker, table, retried, run=2) == retried

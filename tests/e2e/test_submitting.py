@@ -161,6 +161,16 @@ def test_an_interrupted_submission_cancels_its_job(world: World, idle: Stack) ->
     assert world.cli("wait", found[0].id).code == 1
 
 
+def test_a_second_job_for_the_same_output_is_told_of_the_first(world: World, idle: Stack) -> None:
+    first = submitted(world.cli(*words("shared_scores")))
+    second = world.cli(*words("shared_scores", "--where", "id <= 10"))
+    assert f"Note: public.shared_scores is also the output of {first}, not ended yet" in second.err
+    for job in (first, submitted(second)):
+        assert world.cli("cancel", job).code == 0
+        assert world.cli("wait", job).code == 1
+    assert "also the output" not in world.cli(*words("shared_scores", "--dry-run")).err
+
+
 def test_append_adds_and_replace_replaces(world: World) -> None:
     for flags, rows in ([], 40), (["--if-exists", "append"], 100), (["--if-exists", "replace"], 60):
         where = "id <= 40" if not flags else "id > 40"

@@ -187,7 +187,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     for name, shape in TODAY.items()
 }
 
-STORED_CLASSES = {type(shape) for shape in TODAY.values()}
+STORED_CLASSES = list(dict.fromkeys(type(shape) for shape in TODAY.values()))
 
 
 def newest_fixture(name: str) -> Path:

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 ABSENT = "attribute_not_exists(#pk)"
 HELD_BY = "#job = :holder"
 THIS_RUN = "#run = :run"
-RUN_FAILED = "#state = :failed AND #run = :before AND attribute_not_exists(#collected_at)"
-STILL_FAILED = "#state = :failed AND #run = :run"
 
 _TERMINAL = frozenset(state for state in JobState if state.is_terminal)
 
@@ -82,7 +80,7 @@ class JobRecords(TrackerTable):
         """
         found = self._find(job_id)
         if found is None:
-            raise _no_such(job_id)
+            raise no_such_job(job_id)
         return found
 
     def job_of_token(self, token: str) -> JobRecord | None:
@@ -107,7 +105,7 @@ class JobRecords(TrackerTable):
         ``only_from`` names fewer states than the legal moves do: what a caller has made sure of may hold
         for some of them alone.
         False also when it is there already: a reply that was lost looks like somebody else's move.
-        Terminal states are left by :meth:`start_run` alone.
+        Terminal states are left by a new run alone.
         """
         facts = {
             "reason": reason,
@@ -124,44 +122,6 @@ class JobRecords(TrackerTable):
         """
         standing = self._move(job_id, JobState.PUBLISHING, run=run, facts={})
         return standing is None or (standing.state is JobState.PUBLISHING and standing.run == run)
-
-    def start_run(self, job_id: str, *, run: int, run_chunks: int) -> bool:
-        """Begin run ``run`` over ``run_chunks`` chunks.
-
-        False unless the run before it FAILED, and when clean-up has begun to remove what it would need.
-        """
-        standing = self.update_if(
-            job_key(job_id),
-            f"SET #state = :running, #run = :run, #run_chunks = :chunks, #run_started_at = :now, "
-            f"#{TTL_ATTRIBUTE} = :expiry "
-            "REMOVE #reason, #finished_at",
-            RUN_FAILED,
-            {
-                ":expiry": self.expiry,
-                ":running": JobState.RUNNING.value,
-                ":failed": JobState.FAILED.value,
-                ":run": run,
-                ":before": run - 1,
-                ":chunks": run_chunks,
-                ":now": datetime.now(UTC).isoformat(),
-            },
-        )
-        if standing == {}:
-            raise _no_such(job_id)
-        return standing is None
-
-    def collect(self, job_id: str, *, run: int, at: datetime) -> bool:
-        """Rule out that a FAILED job is retried, before clean-up takes what a retry would need.
-
-        False unless it FAILED in that run and still is; True again when it was ruled out before.
-        """
-        standing = self.update_if(
-            job_key(job_id),
-            "SET #collected_at = if_not_exists(#collected_at, :at)",
-            STILL_FAILED,
-            {":at": at.isoformat(), ":failed": JobState.FAILED.value, ":run": run},
-        )
-        return standing is None
 
     def _move(
         self,
@@ -187,7 +147,7 @@ class JobRecords(TrackerTable):
             {":to": to.value, ":run": run} | {f":{name}": value for name, value in known.items()} | states,
         )
         if standing == {}:
-            raise _no_such(job_id)
+            raise no_such_job(job_id)
         return None if standing is None else shape_of(JobRecord, standing)
 
     def _find(self, job_id: str) -> JobRecord | None:
@@ -274,5 +234,6 @@ def _passing(token: str) -> str:
     raise TryAgain(f"Somebody else is submitting with token {token} at this moment; try again.")
 
 
-def _no_such(job_id: str) -> NoSuchJob:
+def no_such_job(job_id: str) -> NoSuchJob:
+    """Give the error that names a job which is not there."""
     return NoSuchJob(f"There is no job {job_id}; `skfleet jobs` lists them.")

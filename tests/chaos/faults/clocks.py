@@ -1,4 +1,4 @@
-"""The clock of a supervisor, which jumps."""
+"""The clock of a host, which jumps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAY_SECONDS = 1.5
 
 
 class ClockJumps(Fault):
-    """The supervisor whose clock can be set finds itself in another hour, and later back where it was."""
+    """The worker whose clock can be set finds itself in another hour, and a moment later back."""
 
     hours = 1.0
 

@@ -33,7 +33,6 @@ class DiskFull(Fault):
                 for scorer in worker.scorers():
                     scorer.rlimit(psutil.RLIMIT_FSIZE, (MOST_BYTES, resource.RLIM_INFINITY))
                     self.limited.append(scorer)
-        trial.gate.open()
 
     def is_over(self, trial: Trial) -> bool:
         return len(trial.said("attempt.failed")) > self.began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from typing import ClassVar
 
 from tests.chaos.fault import Fault, Moment
@@ -19,10 +20,56 @@ class ScorerKilled(Fault):
         trial.a_reader().scorer.kill()
 
 
+class ScorerKilledBetween(Fault):
+    """SIGKILL of a scorer between two steps that no transaction holds together."""
+
+    #: The call that is never made.
+    call: ClassVar[tuple[str, str, str]]
+    #: Which of such calls; all chunks make one.
+    skip: ClassVar[int] = 2
+    moment = Moment.SUBMITTING
+
+    def strike(self, trial: Trial) -> None:
+        service, operation, holds = self.call
+        self.rule = trial.place.wire.add("hold", service, operation, holds=holds, skip=self.skip, times=1)
+        self.victim: int | None = None
+
+    def is_over(self, trial: Trial) -> bool:
+        return bool(trial.place.wire.rule(self.rule)["waiting"])
+
+    def mend(self, trial: Trial) -> None:
+        found = trial.place.wire.rule(self.rule)
+        if found["waiting"] and (who := trial.who_is_at(found["client_port"])):
+            who[1].kill()
+            self.victim = who[1].pid
+            trial.struck_at = time.monotonic()
+        trial.place.wire.let(self.rule, "drop")
+
+    def has_hit(self, trial: Trial) -> bool:
+        return self.victim is not None
+
+
+class ScorerKilledBeforeCommit(ScorerKilledBetween):
+    """Its output is stored, and no commit says so."""
+
+    call = ("dynamodb", "PutItem", "commit#")
+
+
+class ScorerKilledBeforeClimb(ScorerKilledBetween):
+    """Its chunk is committed, and the completion tree has not heard of it."""
+
+    call = ("dynamodb", "UpdateItem", "ADD #done")
+
+
+class ScorerKilledBeforePublishMessage(ScorerKilledBetween):
+    """The job is complete, and nobody has been asked to publish it."""
+
+    call = ("sqs", "SendMessageBatch", "publish")
+    skip = 0
+
+
 class SupervisorKilled(Fault):
     """SIGKILL of a supervisor whose scorer is in the middle of its chunk; another worker takes its place."""
-
-    is_slow = True
 
     def strike(self, trial: Trial) -> None:
         worker = trial.a_reader().worker
@@ -94,7 +141,6 @@ class PublishersWorkerKilled(PublisherKilled):
     """The same, with the supervisor of the publisher."""
 
     whole_worker = True
-    is_slow = True
 
 
 class PublisherKilledAfterCommit(Fault):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import psutil
-from tests.chaos.fault import Fault
+from tests.chaos.fault import Fault, Moment
 from tests.chaos.place import LEASE_SECONDS
 from tests.chaos.trial import Trial
 from tests.chaos.workers import Worker, lives
@@ -60,3 +60,30 @@ class WorkerStopped(Stopped):
 
     def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
         return [worker.supervisor, scorer]
+
+
+class LateWrite(Fault):
+    """A write to the tracker lies in the network until its attempt is given up and the job has ended."""
+
+    moment = Moment.SUBMITTING
+
+    #: A commit, a climb, or the move of the job to its publication.
+    WRITES = (("PutItem", "commit#"), ("UpdateItem", "ADD #done"), ("UpdateItem", "PUBLISHING"))
+
+    def strike(self, trial: Trial) -> None:
+        operation, holds = self.rng.choice(self.WRITES)
+        skip = 0 if holds == "PUBLISHING" else 2
+        self.late = False
+        self.rule = trial.place.wire.add("hold", "dynamodb", operation, holds=holds, skip=skip, times=1)
+
+    def mend(self, trial: Trial) -> None:
+        wire = trial.place.wire
+        self.late = bool(wire.rule(self.rule)["waiting"])
+        if self.late:
+            # What stands now must stand afterwards.
+            trial.commits()
+        wire.let(self.rule, "on")
+        trial.wait_for(lambda: not wire.rule(self.rule)["waiting"], "the late write has arrived")
+
+    def has_hit(self, trial: Trial) -> bool:
+        return self.late
