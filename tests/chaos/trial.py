@@ -38,7 +38,7 @@ END_SECONDS = 90.0
 MOMENT_SECONDS = 30.0
 #: A reader that waits at the gate for so long has been seen by whoever looks.
 STALL_SECONDS = 0.7
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 
 class WentWrong(AssertionError):
@@ -297,11 +297,14 @@ class Trial:
     def _points(self) -> list[tuple[int, Fault]]:
         """Give the faults while scoring, each with the chunk at which the gate stops; job-enders last."""
         scoring = [fault for fault in self.faults if fault.moment is Moment.SCORING]
-        ordered = sorted(scoring, key=lambda fault: (fault.reason is not None, fault.when))
+        # The first of those that end the job leaves no moment for another: they strike together.
+        end = max((fault.when for fault in scoring), default=1.0)
+        when = {fault: fault.when if fault.reason is None else end for fault in scoring}
+        ordered = sorted(scoring, key=lambda fault: (fault.reason is not None, when[fault]))
         points: list[tuple[int, Fault]] = []
         for fault in ordered:
             # Three chunks at least are left: two are read when the fault strikes, and one is still to come.
-            number = max(1, min(self.chunks - 3, round(fault.when * self.chunks)))
+            number = max(1, min(self.chunks - 3, round(when[fault] * self.chunks)))
             points.append((max(number, points[-1][0] if points else 0), fault))
         return points
 
