@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, open_bundle, pack
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fit import fit_model
 from skfleet_common.model.preprocessing import source_frame
@@ -74,9 +75,9 @@ def main() -> None:
         fitted = fit_model(
             table,
             columns=columns,
-            target="arr_late",
-            model=model,
-            exclude=["arr_delay", "arr_time", "air_time"],
+            choices=FitChoices(
+                targets=("arr_late",), model=model, exclude=("arr_delay", "arr_time", "air_time")
+            ),
         )
         files = pack(fitted)
         bundle = open_bundle(files, digest=digest_of(files[MANIFEST_FILE]))

@@ -13,6 +13,7 @@ from skfleet.registry import Registry
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.contracts.names import check_name
 from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, pack
+from skfleet_common.model.choices import FitChoices, Origin
 from skfleet_common.model.fit import fit_model
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
@@ -62,9 +63,19 @@ def train_model(
     exclude = names_of(find_columns(table, request.exclude, flag="--exclude"))
     categorical = names_of(find_columns(table, request.categorical, flag="--categorical"))
     where = warehouse.catalogue.check_where(table, request.where) if request.where is not None else None
-    roles = assign_roles(
-        table.columns, target=target.name, id_columns=ids, exclude=exclude, categorical=categorical
+    choices = FitChoices(
+        targets=(target.name,),
+        model=request.model,
+        name=request.name,
+        id_columns=tuple(ids),
+        exclude=tuple(exclude),
+        categorical=tuple(categorical),
+        null_policy=request.null_policy,
+        unseen_policy=request.unseen_policy,
+        tolerated_unseen=request.tolerated_unseen,
+        seed=request.seed,
     )
+    roles = assign_roles(table.columns, choices)
     source = Selection(table=table, where=where)
     frame = _read(source, columns_to_read(roles), warehouse=warehouse, steps=steps)
     if not frame.num_rows:
@@ -74,18 +85,8 @@ def train_model(
         fitted = fit_model(
             frame,
             columns=table.columns,
-            target=target.name,
-            id_columns=ids,
-            exclude=exclude,
-            model=request.model,
-            name=request.name,
-            categorical=categorical,
-            null_policy=request.null_policy,
-            unseen_policy=request.unseen_policy,
-            tolerated_unseen=request.tolerated_unseen,
-            seed=request.seed,
-            source=str(table.name),
-            where=where,
+            choices=choices,
+            origin=Origin(source=str(table.name), where=where),
             on_rows=step.reach,
         )
     files = pack(fitted)

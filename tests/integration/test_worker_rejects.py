@@ -18,6 +18,7 @@ from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.bundle import pack
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import fit_model
 from skfleet_worker.attempt import carry_out
 from skfleet_worker.bench import Workbench
@@ -145,11 +146,13 @@ def test_moments_and_numerics_that_no_feature_can_hold_are_set_aside_too(fleet: 
     fitted = fit_model(
         table,
         columns=[COLUMNS[0], born, price, COLUMNS[3]],
-        target="late",
-        model="logistic_regression",
-        name=MODEL,
-        id_columns=["id"],
-        null_policy="error",
+        choices=FitChoices(
+            targets=("late",),
+            model="logistic_regression",
+            name=MODEL,
+            id_columns=("id",),
+            null_policy="error",
+        ),
     )
     special = replace(fleet, files=pack(fitted))
     special.register()

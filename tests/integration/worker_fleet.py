@@ -32,6 +32,7 @@ from skfleet_common.contracts.jobs import IfExists, JobRecord, JobSpec, OutputCo
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import fit_model
 from skfleet_common.settings import Settings
 from skfleet_worker.bench import Workbench
@@ -90,11 +91,7 @@ def fit_files(*, null_policy: str | dict[str, str]) -> dict[str, bytes]:
     fitted = fit_model(
         frame,
         columns=COLUMNS,
-        target="late",
-        model="gradient_boosting",
-        name=MODEL,
-        id_columns=["id"],
-        null_policy=null_policy,
+        choices=FitChoices(targets=("late",), name=MODEL, id_columns=("id",), null_policy=null_policy),
     )
     return pack(fitted)
 

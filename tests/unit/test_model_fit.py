@@ -11,6 +11,7 @@ import pytest
 from model_samples import CITY, SHOP_COLUMNS, fit_shop, shop_rows
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import FittedBundle, fit_model
 from skfleet_common.model.manifest import FeatureManifest, Learning, Role
 
@@ -71,9 +72,7 @@ def test_rows_without_a_target_are_left_out_and_counted() -> None:
     fitted = fit_model(
         _set(shop_rows(), "returned", pa.array(returned)),
         columns=columns,
-        target="returned",
-        model="gradient_boosting",
-        id_columns=["id"],
+        choices=FitChoices(targets=("returned",), id_columns=("id",)),
     )
     assert fitted.manifest.provenance.rows_without_target == 30
     assert fitted.manifest.provenance.rows == 370
@@ -183,10 +182,15 @@ def test_weights_change_what_is_learned() -> None:
     columns = [*SHOP_COLUMNS, Column(name="w", warehouse_type="integer", dtype=LogicalDtype.INTEGER)]
     table = shop_rows()
     heavy = pa.array([100 if value else 1 for value in table.column("returned").to_pylist()])
-    settings: dict[str, Any] = {"columns": columns, "target": "returned", "model": "logistic_regression"}
-    settings |= {"id_columns": ["id"], "exclude": ["amount"]}
-    light = fit_model(table.append_column("w", pa.array([1] * 400)), weight="w", **settings)
-    tilted = fit_model(table.append_column("w", heavy), weight="w", **settings)
+    choices = FitChoices(
+        targets=("returned",),
+        model="logistic_regression",
+        id_columns=("id",),
+        exclude=("amount",),
+        weight="w",
+    )
+    light = fit_model(table.append_column("w", pa.array([1] * 400)), columns=columns, choices=choices)
+    tilted = fit_model(table.append_column("w", heavy), columns=columns, choices=choices)
     intercepts = [fitted.pipeline.named_steps["model"].intercept_[0] for fitted in (light, tilted)]
     assert intercepts[1] > intercepts[0] + 1
     assert {c.name: c.role for c in light.manifest.columns}["w"] is Role.WEIGHT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings as python_warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,20 +16,22 @@ from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import FloatArray, canonical_array
+from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.estimators import MAX_CATEGORICAL_LEVELS, ModelName, make_estimator, parse_model
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
-from skfleet_common.model.metrics import holdout_metrics
-from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN, NullPolicy, UnseenPolicy, policy_by_column
+from skfleet_common.model.metrics import evaluate
+from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
+from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
 from skfleet_common.model.preprocessing import make_transformer, source_frame
 from skfleet_common.model.profile import Policies
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scorer, output_columns_of
 from skfleet_common.model.training import TrainingRows, prepare
-from skfleet_common.model.versions import SkewPolicy, current_versions
+from skfleet_common.model.versions import current_versions
 
 #: Rows that the speed of scoring is measured on.
 _TIMED_ROWS = 50_000
@@ -51,23 +53,11 @@ def fit_model(
     frame: pa.Table,
     *,
     columns: Sequence[Column],
-    target: str,
-    model: str,
-    name: str = "model",
-    id_columns: Collection[str] = (),
-    exclude: Collection[str] = (),
-    categorical: Collection[str] = (),
-    null_policy: Mapping[str, str] | str | None = None,
-    unseen_policy: Mapping[str, str] | str | None = None,
-    tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN,
-    weight: str | None = None,
-    skew_policy: SkewPolicy = SkewPolicy.PATCH,
-    seed: int = 0,
-    source: str = "",
-    where: str | None = None,
+    choices: FitChoices,
+    origin: Origin = NOWHERE,
     on_rows: Callable[[int, int], None] | None = None,
 ) -> FittedBundle:
-    """Fit ``model`` on ``frame``, which holds at least :func:`roles.columns_to_read` of ``columns``.
+    """Fit a model on ``frame``, which holds at least :func:`roles.columns_to_read` of ``columns``.
 
     The same rows in the same order, seed and library versions give the same model. Threads are those
     that the caller's environment allows. ``on_rows`` hears how many rows were fitted, of how many in all:
@@ -77,43 +67,43 @@ def fit_model(
         Refused: the rows, the columns or the target do not allow it.
         UsageError: the settings do not.
     """
-    named = parse_model(model)
-    roles = assign_roles(
-        columns, target=target, id_columns=id_columns, exclude=exclude, categorical=categorical, weight=weight
-    )
+    named = parse_model(choices.model)
+    roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
     policies = Policies(
-        nulls=policy_by_column(NullPolicy, null_policy, candidates),
-        unseen=policy_by_column(UnseenPolicy, unseen_policy, candidates),
-        tolerated_unseen=tolerated_unseen,
+        nulls=policy_by_column(NullPolicy, choices.null_policy, candidates),
+        unseen=policy_by_column(UnseenPolicy, choices.unseen_policy, candidates),
+        tolerated_unseen=choices.tolerated_unseen,
     )
-    rows = prepare(frame, roles, model=named, categorical=categorical, policies=policies)
+    rows = prepare(frame, roles, model=named, categorical=choices.categorical, policies=policies)
     transformer = make_transformer(rows.features, named.style)
     transformer.fit(source_frame(rows.table, rows.features))
     X = FeatureBuilder(rows.features, transformer).build(rows.table).X
-    estimator, metrics, caught = _fit_estimator(rows, transformer, X, model=named, seed=seed, on_rows=on_rows)
+    estimator, metrics, caught = _fit_estimator(
+        rows, transformer, X, model=named, seed=choices.seed, on_rows=on_rows
+    )
     pipeline = Pipeline([(FEATURES_STEP, transformer), (MODEL_STEP, estimator)])
     features = with_fills(rows.features, transformer)
     outputs = output_columns_of(rows.target.target)
     scorer = Scorer(pipeline, features=features, target=rows.target.target, outputs=outputs)
     manifest = FeatureManifest(
-        name=name,
+        name=choices.name,
         creator=f"skfleet {version('skfleet')}",
         created_at=datetime.now(UTC),
         model=named.full(rows.target.target.learning),
         tolerance=named.tolerance,
         versions=current_versions(),
-        skew_policy=skew_policy,
+        skew_policy=choices.skew_policy,
         columns=rows.columns,
         features=features,
         transformed=transformed_features(features, transformer),
         target=rows.target.target,
         outputs=outputs,
-        provenance=_provenance(rows, source=source, where=where, seed=seed),
+        provenance=_provenance(rows, origin, seed=choices.seed),
         hints=_hints(scorer, rows, X),
     )
     chosen = rows.table.select(list(manifest.feature_columns)).take(
-        choose_golden(rows.table, features, seed=seed)
+        choose_golden(rows.table, features, seed=choices.seed)
     )
     return FittedBundle(
         manifest=manifest,
@@ -139,9 +129,7 @@ def _fit_estimator(
     estimator = make_estimator(model, target.target.learning, seed=seed, categorical=codes)
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always")
-        metrics = holdout_metrics(
-            estimator, X, target.y, target=target.target, weights=rows.weights, seed=seed
-        )
+        metrics = _figures(estimator, X, rows, seed=seed)
         of_twin = int(metrics.get("rows_fitted", 0))
         if on_rows is not None:
             on_rows(of_twin, of_twin + len(X))
@@ -152,7 +140,16 @@ def _fit_estimator(
     return estimator, metrics, [f"{model.asked} warned: {text}" for text in texts]
 
 
-def _provenance(rows: TrainingRows, *, source: str, where: str | None, seed: int) -> Provenance:
+def _figures(estimator: Any, X: FloatArray, rows: TrainingRows, *, seed: int) -> dict[str, Any]:
+    target = rows.target
+    try:
+        held = hold_out(estimator, X, target.y, target=target.target, weights=rows.weights, seed=seed)
+    except NothingHeldOut as exc:
+        return {"skipped": str(exc)}
+    return evaluate(held, target.target)
+
+
+def _provenance(rows: TrainingRows, origin: Origin, *, seed: int) -> Provenance:
     learned = [(feature.column, feature.dtype) for feature in rows.features]
     target = rows.target.target
     arrays = [
@@ -160,8 +157,8 @@ def _provenance(rows: TrainingRows, *, source: str, where: str | None, seed: int
         for name, dtype in [*learned, (target.column, target.dtype)]
     ]
     return Provenance(
-        source=source,
-        where=where,
+        source=origin.source,
+        where=origin.where,
         rows=rows.table.num_rows,
         rows_without_target=rows.rows_without_target,
         rows_rejected=rows.rows_rejected,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import clone
 from sklearn.metrics import (
     accuracy_score,
     log_loss,
@@ -15,83 +13,35 @@ from sklearn.metrics import (
     r2_score,
     roc_auc_score,
 )
-from sklearn.model_selection import train_test_split
 
-from skfleet_common.model.arrays import FloatArray
-from skfleet_common.model.manifest import Learning, Target
-from skfleet_common.model.predictor import Predictor
-
-HOLDOUT_SHARE = 0.2
-
-#: More rows do not move the figures, but the time to fit twice.
-MAX_EVALUATED_ROWS = 100_000
-
-#: With fewer rows, a figure says more about the split than about the model.
-MIN_EVALUATED_ROWS = 50
+from skfleet_common.model.manifest import Target
+from skfleet_common.model.out_of_sample import OutOfSample
+from skfleet_common.model.predictor import class_values
 
 
-def holdout_metrics(
-    estimator: Any,
-    X: FloatArray,
-    y: npt.NDArray[Any],
-    *,
-    target: Target,
-    weights: FloatArray | None,
-    seed: int,
-) -> dict[str, Any]:
-    """Fit a copy of ``estimator`` on four fifths of the rows, and measure it on the others.
-
-    The model of the bundle is fitted on all rows; these figures are of its twin.
-    """
-    if len(X) < MIN_EVALUATED_ROWS:
-        return {"skipped": f"fewer than {MIN_EVALUATED_ROWS} rows"}
-    chosen = np.arange(len(X))
-    if len(X) > MAX_EVALUATED_ROWS:
-        chosen = np.random.default_rng(seed).choice(len(X), MAX_EVALUATED_ROWS, replace=False)
-    fitted, held = train_test_split(
-        chosen, test_size=HOLDOUT_SHARE, random_state=seed, stratify=_strata(y[chosen], target)
-    )
-    if target.learning is Learning.CLASSIFICATION and len(np.unique(y[fitted])) < len(np.unique(y)):
-        return {"skipped": "a class is too rare to be in both parts of the rows"}
-    twin = clone(estimator)
-    twin.fit(X[fitted], y[fitted], sample_weight=None if weights is None else weights[fitted])
-    predictor = Predictor(twin, target)
-    figures = {
-        "split": {"kind": "holdout", "share": HOLDOUT_SHARE, "seed": seed},
-        "rows_fitted": len(fitted),
-        "rows_measured": len(held),
-    }
-    if target.learning is Learning.REGRESSION:
-        return figures | _of_regression(y[held], predictor.predict(X[held]))
-    return figures | _of_classification(y[held], predictor, X[held])
+def evaluate(held: OutOfSample, target: Target) -> dict[str, Any]:
+    """Give the figures of one target, ready for JSON."""
+    figures = {"split": held.split, "rows_fitted": held.rows_fitted, "rows_measured": len(held.y)}
+    return figures | (_of_regression(held) if target.classes is None else _of_classification(held, target))
 
 
-def _strata(y: npt.NDArray[Any], target: Target) -> npt.NDArray[Any] | None:
-    if target.learning is Learning.REGRESSION:
-        return None
-    _, counts = np.unique(y, return_counts=True)
-    # train_test_split wants every stratum in both parts, and no fewer held rows than strata.
-    fits = counts.min() > 1 and len(counts) <= HOLDOUT_SHARE * len(y)
-    return y if fits else None
-
-
-def _of_regression(y: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> dict[str, Any]:
+def _of_regression(held: OutOfSample) -> dict[str, Any]:
     return {
-        "r2": float(r2_score(y, predicted)),
-        "rmse": float(np.sqrt(mean_squared_error(y, predicted))),
-        "mae": float(mean_absolute_error(y, predicted)),
+        "r2": float(r2_score(held.y, held.predicted)),
+        "rmse": float(np.sqrt(mean_squared_error(held.y, held.predicted))),
+        "mae": float(mean_absolute_error(held.y, held.predicted)),
     }
 
 
-def _of_classification(y: npt.NDArray[Any], predictor: Predictor, X: FloatArray) -> dict[str, Any]:
-    probabilities = predictor.predict_proba(X)
-    labels = predictor.classes
-    codes = np.searchsorted(labels.astype(y.dtype), y)
+def _of_classification(held: OutOfSample, target: Target) -> dict[str, Any]:
+    assert held.probabilities is not None  # noqa: S101  (a classification has them)
+    labels = class_values(target)
+    codes = np.searchsorted(labels.astype(held.y.dtype), held.y)
     figures = {
-        "accuracy": float(accuracy_score(y, predictor.label(X, probabilities).astype(y.dtype))),
-        "log_loss": float(log_loss(codes, probabilities, labels=np.arange(len(labels)))),
+        "accuracy": float(accuracy_score(held.y, held.predicted.astype(held.y.dtype))),
+        "log_loss": float(log_loss(codes, held.probabilities, labels=np.arange(len(labels)))),
     }
     if len(labels) == 2 and len(np.unique(codes)) == 2:  # noqa: PLR2004  (a ROC curve is of two classes)
-        figures["roc_auc"] = float(roc_auc_score(codes, probabilities[:, 1]))
-        figures["brier"] = float(np.mean((probabilities[:, 1] - codes) ** 2))
+        figures["roc_auc"] = float(roc_auc_score(codes, held.probabilities[:, 1]))
+        figures["brier"] = float(np.mean((held.probabilities[:, 1] - codes) ** 2))
     return figures

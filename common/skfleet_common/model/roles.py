@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, nearest
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.manifest import InputColumn, Role
 
 #: What a target, and what a weight, may be.
@@ -21,15 +22,7 @@ _NUMERIC = _LEARNABLE - {LogicalDtype.BOOLEAN, LogicalDtype.TEXT}
 _CATEGORICAL = {LogicalDtype.INTEGER, LogicalDtype.TEXT}
 
 
-def assign_roles(
-    columns: Sequence[Column],
-    *,
-    target: str,
-    id_columns: Collection[str] = (),
-    exclude: Collection[str] = (),
-    categorical: Collection[str] = (),
-    weight: str | None = None,
-) -> tuple[InputColumn, ...]:
+def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputColumn, ...]:
     """Give every column its role, before any row is read.
 
     The columns to read for training are those whose role is feature, target or weight.
@@ -39,30 +32,31 @@ def assign_roles(
         UsageError: the names contradict each other.
     """
     by_name = {column.name: column for column in columns}
+    weight = choices.weight
     named = {
-        "target": [target],
-        "id column": id_columns,
-        "column to exclude": exclude,
-        "categorical column": categorical,
-        "weight": [weight] if weight is not None else [],
+        "target": choices.targets,
+        "id column": choices.id_columns,
+        "column to exclude": choices.exclude,
+        "categorical column": choices.categorical,
+        "weight": () if weight is None else (weight,),
     }
     for what, names in named.items():
         _must_exist(what, names, by_name)
-    if target in {*id_columns, *exclude} or target == weight:
-        raise UsageError(f"The target {target!r} is also an id, weight or excluded column; name another one.")
-    if by_name[target].dtype not in _LEARNABLE:
-        raise Refused(
-            f"The target {target!r} is {by_name[target].warehouse_type}, which no model predicts; "
-            "cast it to a number, a boolean or text."
-        )
+    for target in choices.targets:
+        if target in {*choices.id_columns, *choices.exclude} or target == weight:
+            raise UsageError(
+                f"The target {target!r} is also an id, weight or excluded column; name another one."
+            )
+        if by_name[target].dtype not in _LEARNABLE:
+            raise Refused(
+                f"The target {target!r} is {by_name[target].warehouse_type}, which no model predicts; "
+                "cast it to a number, a boolean or text."
+            )
     if weight is not None and by_name[weight].dtype not in _NUMERIC:
         raise Refused(f"The weight {weight!r} is {by_name[weight].warehouse_type}, not a number; cast it.")
-    roles = tuple(
-        _role(column, target=target, id_columns=id_columns, exclude=exclude, weight=weight)
-        for column in columns
-    )
+    roles = tuple(_role(column, choices) for column in columns)
     features = {column.name: column for column in roles if column.role is Role.FEATURE}
-    for name in categorical:
+    for name in choices.categorical:
         if name not in features:
             raise UsageError(
                 f"{name!r} is to be categorical, but it is no feature; leave it out of one of them."
@@ -89,17 +83,15 @@ def _must_exist(what: str, names: Iterable[str], by_name: dict[str, Column]) -> 
             )
 
 
-def _role(
-    column: Column, *, target: str, id_columns: Collection[str], exclude: Collection[str], weight: str | None
-) -> InputColumn:
+def _role(column: Column, choices: FitChoices) -> InputColumn:
     role, reason = Role.FEATURE, None
-    if column.name == target:
+    if column.name in choices.targets:
         role = Role.TARGET
-    elif column.name == weight:
+    elif column.name == choices.weight:
         role = Role.WEIGHT
-    elif column.name in id_columns:
+    elif column.name in choices.id_columns:
         role = Role.KEY
-    elif column.name in exclude:
+    elif column.name in choices.exclude:
         role, reason = Role.EXCLUDED, "excluded by the user"
     elif column.dtype is LogicalDtype.OTHER:
         role, reason = Role.EXCLUDED, f"{column.warehouse_type} is no type that a model can use"

@@ -1,0 +1,45 @@
+"""Choices: what a user asks of a fit; what nobody chose follows from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
+from skfleet_common.model.versions import SkewPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitChoices:
+    """How one model is to be fitted; each part is checked by the module that uses it."""
+
+    #: The columns to learn, in the order of the outputs.
+    targets: tuple[str, ...]
+    model: str = "gradient_boosting"
+    name: str = "model"
+    id_columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    #: Integer columns whose values are levels, not amounts.
+    categorical: tuple[str, ...] = ()
+    #: The column of sample weights.
+    weight: str | None = None
+    #: One for all features, or by column, where ``*`` speaks for the rest.
+    null_policy: Mapping[str, str] | str = field(default_factory=dict)
+    unseen_policy: Mapping[str, str] | str = field(default_factory=dict)
+    tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN
+    skew_policy: SkewPolicy = SkewPolicy.PATCH
+    #: Makes the fit repeatable.
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the training rows came from, for the manifest's provenance."""
+
+    #: The table, query or file, as people would name it.
+    source: str = ""
+    where: str | None = None
+
+
+#: Rows that came from no place that has a name.
+NOWHERE = Origin()
