@@ -74,7 +74,8 @@ lock: $(BIN)/python ## Pin the requirements again, with hashes and no index addr
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra local --extra demo pyproject.toml requirements/build.in -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --group dev -c requirements/run.txt -o requirements/dev.txt
+	  --no-annotate --no-header --extra boosting --group dev -c requirements/run.txt pyproject.toml \
+	  -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made (the local stack's state stays)
