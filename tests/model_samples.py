@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
-from skfleet_common.model.choices import FitChoices
+from skfleet_common.model.choices import NOWHERE, FitChoices
 from skfleet_common.model.fit import FittedBundle, fit_model
 
 # So few rows are learned in no time, but two threads on a busy machine wait for each other at every barrier.
@@ -115,9 +115,11 @@ def fit_shop(table: pa.Table | None = None, **settings: Any) -> FittedBundle:
     """Fit a small model of the shop; classifies ``returned`` unless told otherwise."""
     target = settings.pop("target", "returned")
     other = "returned" if target == "amount" else "amount"
+    origin = settings.pop("origin", NOWHERE)
     settings = {"id_columns": ("id",), "exclude": (other,), **settings}
     choices = FitChoices(targets=(target,), **settings)
-    return fit_model(shop_rows() if table is None else table, columns=SHOP_COLUMNS, choices=choices)
+    rows = shop_rows() if table is None else table
+    return fit_model(rows, columns=SHOP_COLUMNS, choices=choices, origin=origin)
 
 
 def open_again(fitted: FittedBundle) -> Bundle:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import skops.io
-from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, shown
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
@@ -21,8 +20,9 @@ from skfleet_common.model.allowlist import load_model
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
+from skfleet_common.model.inputs import is_of_kind
 from skfleet_common.model.manifest import BundleFile, FeatureManifest
-from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scored, Scorer
+from skfleet_common.model.scoring import Scored, Scorer
 from skfleet_common.model.versions import check_versions
 
 MANIFEST_FILE = "manifest.json"
@@ -37,17 +37,20 @@ LISTED_FILES = (MODEL_FILE, GOLDEN_FILE, METRICS_FILE)
 class Bundle:
     """A verified model: scores batches as they are read, and data frames."""
 
-    def __init__(
-        self, manifest: FeatureManifest, pipeline: Pipeline, *, digest: str, warnings: list[str]
-    ) -> None:
+    def __init__(self, manifest: FeatureManifest, pipeline: Any, *, digest: str, warnings: list[str]) -> None:
         self.manifest = manifest
         self.digest = digest
         #: What differs from where the bundle was made, under a lenient skew policy.
         self.warnings = warnings
-        #: The scikit-learn pipeline itself; it takes the frame that ``preprocessing.source_frame`` makes.
+        #: The model itself. One that skfleet trained is a pipeline, and takes the frame that
+        #: ``preprocessing.source_frame`` makes; one that was registered takes what it was fitted on.
         self.pipeline = pipeline
         self._scorer = Scorer(
-            pipeline, features=manifest.features, target=manifest.target, outputs=manifest.outputs
+            pipeline,
+            features=manifest.features,
+            target=manifest.target,
+            outputs=manifest.outputs,
+            takes=manifest.takes,
         )
 
     @property
@@ -64,8 +67,8 @@ class Bundle:
         """Give class probabilities, a column a class of ``manifest.target.classes``."""
         return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
-    def features(self, frame: pd.DataFrame) -> FloatArray:
-        """Give the feature array, a column a ``manifest.transformed``."""
+    def features(self, frame: pd.DataFrame) -> Any:
+        """Give what the model is called with: the feature array, unless it was registered."""
         return self._scorer.features(frame)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
@@ -124,7 +127,7 @@ def open_bundle(files: Mapping[str, bytes] | Path, *, digest: str, replay: bool 
         )
     warnings = check_versions(manifest.versions, policy=manifest.skew_policy)
     pipeline = load_model(raw[MODEL_FILE])
-    if not isinstance(pipeline, Pipeline) or list(pipeline.named_steps) != [FEATURES_STEP, MODEL_STEP]:
+    if not is_of_kind(pipeline, manifest.takes):
         raise BundleRefused("The bundle's model is not a pipeline of features and model; train it again.")
     try:
         bundle = Bundle(manifest, pipeline, digest=digest, warnings=warnings)

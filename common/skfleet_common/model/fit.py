@@ -22,6 +22,7 @@ from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
 from skfleet_common.model.golden import choose_golden, golden_bytes
+from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.metrics import evaluate
 from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
@@ -29,7 +30,7 @@ from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_co
 from skfleet_common.model.preprocessing import make_transformer, source_frame
 from skfleet_common.model.profile import Policies
 from skfleet_common.model.roles import assign_roles
-from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scorer, output_columns_of
+from skfleet_common.model.scoring import Scorer, output_columns_of
 from skfleet_common.model.training import TrainingRows, prepare
 from skfleet_common.model.versions import current_versions
 
