@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
+from skfleet.fit_keywords import several
 from skfleet.job import Job, find_job, newest_jobs
 from skfleet.preflight import Prepared, check_others, prepare
 from skfleet.progress import Silent, Steps
@@ -24,13 +25,13 @@ from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
-from skfleet.training import TrainedModel, TrainRequest, train_model
+from skfleet.train_request import TrainKeywords, train_request
+from skfleet.training import TrainedModel, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
-from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.settings import Settings
 from skfleet_common.tables.port import Publisher, Warehouse
 
@@ -62,56 +63,21 @@ class Fleet:
         """Which fleet this is, in words for a person."""
         return describe_target(self.settings)
 
-    def train(
-        self,
-        *,
-        table: str,
-        target: str,
-        name: str,
-        id_column: str | Sequence[str],
-        model: str = "gradient_boosting",
-        where: str | None = None,
-        exclude: Sequence[str] = (),
-        categorical: Sequence[str] = (),
-        null_policy: dict[str, str] | None = None,
-        unseen_policy: dict[str, str] | None = None,
-        tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN,
-        seed: int = 0,
-    ) -> TrainedModel:
+    def train(self, **asked: Unpack[TrainKeywords]) -> TrainedModel:
         """Fit preprocessing and estimator in memory, and register the bundle.
 
-        Args:
-            table: ``schema.name`` in the warehouse.
-            target: The column to learn; rows where it is NULL are left out and counted.
-            name: The model's name in the registry.
-            id_column: One or several columns that identify rows; never features.
-            model: ``gradient_boosting``, ``random_forest``, ``logistic_regression`` …
-            where: A boolean expression in the warehouse's dialect.
-            exclude: Columns that are no features.
-            categorical: Integer columns whose values are levels, not amounts.
-            null_policy: By column (``*`` for all): ``missing``, ``error`` or ``reject_row``.
-            unseen_policy: By column (``*`` for all): ``other``, ``error`` or ``reject_row``.
-            tolerated_unseen: Share of rows with an unseen level that the policy ``other`` lets pass.
-            seed: Makes the fit repeatable.
+        The keyword arguments are those of :class:`~skfleet.train_request.TrainKeywords`: ``target`` and
+        ``name``, one of ``table``, ``query``, ``csv``, ``parquet`` and ``frame``, and what shapes the fit.
 
         Raises:
-            Refused: table, columns or values do not make a model; the sentence says why.
+            Refused: the source, its columns or values do not make a model; the sentence says why.
         """
-        request = TrainRequest(
-            table=table,
-            target=target,
-            name=name,
-            id_columns=_several(id_column),
-            model=model,
-            where=where,
-            exclude=tuple(exclude),
-            categorical=tuple(categorical),
-            null_policy=dict(null_policy or {}),
-            unseen_policy=dict(unseen_policy or {}),
-            tolerated_unseen=tolerated_unseen,
-            seed=seed,
+        return train_model(
+            train_request(**asked),
+            open_warehouse=lambda: self.warehouse,
+            registry=self.registry,
+            steps=self._steps,
         )
-        return train_model(request, warehouse=self.warehouse, registry=self.registry, steps=self._steps)
 
     def load(self, reference: str) -> Bundle:
         """Give the verified bundle of ``NAME`` or ``NAME@<digest prefix>``; it predicts on DataFrames."""
@@ -201,7 +167,7 @@ class Fleet:
             PredictRequest(
                 model=model,
                 table=table,
-                id_columns=_several(id_column),
+                id_columns=several(id_column),
                 output_table=output_table,
                 split_column=split_column,
                 if_exists=_one_of(IfExists, "if_exists", if_exists),
@@ -248,10 +214,6 @@ class Fleet:
 
     def _publisher(self) -> Publisher:
         return self.warehouse.publisher
-
-
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

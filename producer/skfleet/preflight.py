@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from skfleet.naming import find_column, find_columns, names_of
 from skfleet.plan import plan_chunks
 from skfleet.progress import Steps
 from skfleet.request import PredictRequest, split_names
 from skfleet.sizing import choose_chunk_rows, estimate_seconds
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
-from skfleet_common.contracts.errors import Refused, UsageError, nearest
+from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.contracts.jobs import JobRecord, OutputColumn
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.model.bundle import Bundle
@@ -58,9 +59,9 @@ def prepare(
     warnings = check_workers(manifest, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
         table = warehouse.catalogue.find_table(request.table)
-        ids = find_columns(table, request.id_columns, flag="--id-column")
+        ids = find_columns(table.columns, request.id_columns, flag="--id-column", source=table.name)
         split = (
-            find_column(table, request.split_column, flag="--split-column")
+            find_column(table.columns, request.split_column, flag="--split-column", source=table.name)
             if request.split_column
             else ids[0]
         )
@@ -100,37 +101,6 @@ def prepare(
     )
 
 
-def find_column(table: SourceTable, name: str, *, flag: str) -> Column:
-    """Give the column that a user named: as spelt, else folded to lower case.
-
-    Raises:
-        Refused: the table has no such column.
-    """
-    column = table.column(name) or table.column(name.lower())
-    if column is None:
-        known = [column.name for column in table.columns]
-        raise Refused(f"{table.name} has no column {name}, which {flag} names{nearest(name, known)}")
-    return column
-
-
-def find_columns(table: SourceTable, given: Sequence[str], *, flag: str) -> tuple[Column, ...]:
-    """Give the columns that an option names, which may repeat and may hold several, separated by commas.
-
-    Raises:
-        Refused: the table has no such column.
-    """
-    return tuple(
-        find_column(table, name, flag=flag)
-        for text in given
-        for name in ((text,) if table.column(text) else split_names(text))
-    )
-
-
-def names_of(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Give the columns' names, each once."""
-    return tuple(dict.fromkeys(column.name for column in columns))
-
-
 def choose_output_columns(
     manifest: FeatureManifest, table: SourceTable, *, ids: Iterable[Column], asked: tuple[str, ...]
 ) -> tuple[OutputColumn, ...]:
@@ -145,7 +115,7 @@ def choose_output_columns(
     wanted = {name for name in named if name in names_of_model} or names_of_model
     id_columns = list(ids)
     carried = [
-        find_column(table, name, flag="--columns")
+        find_column(table.columns, name, flag="--columns", source=table.name)
         for name in dict.fromkeys(named)
         if name not in names_of_model and name not in {column.name for column in id_columns}
     ]
@@ -192,7 +162,9 @@ def check_features(
 ) -> list[str]:
     """Refuse a source from which the model's features cannot be rebuilt; give what is tolerated."""
     columns = source.table.columns
-    allowed = names_of(find_columns(source.table, request.allow_all_null, flag="--allow-all-null"))
+    allowed = names_of(
+        find_columns(columns, request.allow_all_null, flag="--allow-all-null", source=source.table.name)
+    )
     try:
         check_source(manifest, columns)
         counts = warehouse.keys.feature_counts(

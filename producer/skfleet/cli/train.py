@@ -2,63 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from skfleet.cli import train_options as given
 from skfleet.cli.fleet import open_fleet, pairs
 from skfleet.cli.output import count, emit_facts, emit_json
-from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
+
+if TYPE_CHECKING:
+    from skfleet.training import TrainedModel
 
 
 def train(
-    table: Annotated[str, typer.Option(help="Table to learn from: schema.name, parts may be double-quoted.")],
-    target: Annotated[str, typer.Option(help="Column to learn; rows where it is NULL are left out.")],
-    id_column: Annotated[
-        list[str], typer.Option(help="Column that identifies rows; repeat or separate by commas.")
-    ],
-    name: Annotated[str, typer.Option(help="Name of the model in the registry.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="gradient_boosting, random_forest, extra_trees, logistic_regression, linear_regression, "
-            "ridge; with _classifier or _regressor behind it to force the kind."
-        ),
-    ] = "gradient_boosting",
-    where: Annotated[str | None, typer.Option(help="Only rows that satisfy this SQL expression.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Columns that are no features.")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(help="Integer columns whose values are levels, not amounts.")
-    ] = None,
-    null_policy: Annotated[
-        list[str] | None,
-        typer.Option(help="missing, error or reject_row for every feature, or COLUMN=POLICY; may repeat."),
-    ] = None,
-    unseen_policy: Annotated[
-        list[str] | None,
-        typer.Option(help="other, error or reject_row for every category, or COLUMN=POLICY; may repeat."),
-    ] = None,
-    tolerated_unseen: Annotated[
-        float, typer.Option(help="Share of rows with an unseen level that policy other lets pass.")
-    ] = DEFAULT_TOLERATED_UNSEEN,
-    seed: Annotated[int, typer.Option(help="Makes the fit repeatable.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    target: given.Target,
+    name: given.Name,
+    table: given.Table = None,
+    where: given.Where = None,
+    id_column: given.IdColumn = None,
+    exclude: given.Exclude = None,
+    categorical: given.Categorical = None,
+    model: given.Model = None,
+    seed: given.Seed = 0,
+    null_policy: given.NullPolicy = None,
+    unseen_policy: given.UnseenPolicy = None,
+    tolerated_unseen: given.ToleratedUnseen = None,
+    as_json: given.AsJson = False,
 ) -> None:
     """Fit a model in memory and register its bundle."""
     trained = open_fleet().train(
-        table=table,
         target=target,
         name=name,
-        id_column=tuple(id_column),
-        model=model,
+        table=table,
         where=where,
-        exclude=tuple(exclude or ()),
-        categorical=tuple(categorical or ()),
+        id_column=id_column,
+        exclude=exclude,
+        categorical=categorical,
+        model=model,
+        seed=seed,
         null_policy=pairs(null_policy),
         unseen_policy=pairs(unseen_policy),
         tolerated_unseen=tolerated_unseen,
-        seed=seed,
     )
+    _show(trained, as_json=as_json)
+
+
+def _show(trained: TrainedModel, *, as_json: bool) -> None:
     if as_json:
         emit_json(
             "skfleet.trained/1",

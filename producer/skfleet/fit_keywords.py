@@ -1,0 +1,83 @@
+"""What a user asks of a fit: the keyword arguments of ``Fleet.train``, and the choices that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict, Unpack, cast
+
+from skfleet.naming import find_column, find_columns, names_of
+from skfleet_common.contracts.columns import Column
+from skfleet_common.model.choices import FitChoices
+
+
+class FitKeywords(TypedDict, total=False):
+    """The keyword arguments that shape the fit, each a field of ``FitChoices`` and an option of the command.
+
+    None is as good as nothing: what nobody chose follows from the rows.
+    """
+
+    #: ``gradient_boosting``, ``random_forest``, ``logistic_regression`` …
+    model: str | None
+    #: Columns that are no features.
+    exclude: str | Sequence[str] | None
+    #: Integer columns whose values are levels, not amounts.
+    categorical: str | Sequence[str] | None
+    #: By column (``*`` for all): ``missing``, ``error`` or ``reject_row``.
+    null_policy: Mapping[str, str] | str | None
+    #: By column (``*`` for all): ``other``, ``error`` or ``reject_row``.
+    unseen_policy: Mapping[str, str] | str | None
+    #: Share of rows with an unseen level that the policy ``other`` lets pass.
+    tolerated_unseen: float | None
+    #: Makes the fit repeatable.
+    seed: int | None
+
+
+#: The fields of ``FitChoices`` that name columns, one or several, each with the option that does.
+COLUMN_OPTIONS = {
+    "targets": "--target",
+    "id_columns": "--id-column",
+    "exclude": "--exclude",
+    "categorical": "--categorical",
+    "weight": "--weight",
+}
+
+#: Keywords that take one name or several.
+_SEVERAL = {"exclude", "categorical"}
+
+
+def fit_choices(
+    *,
+    target: str | Sequence[str],
+    name: str,
+    id_column: str | Sequence[str] | None = None,
+    **keywords: Unpack[FitKeywords],
+) -> FitChoices:
+    """Give the choices that the keyword arguments make; columns are named as the user spelt them."""
+    given = {key: value for key, value in cast("dict[str, Any]", keywords).items() if value is not None}
+    for key in _SEVERAL & given.keys():
+        given[key] = several(given[key])
+    return FitChoices(targets=several(target), name=name, id_columns=several(id_column), **given)
+
+
+def with_found_columns(choices: FitChoices, columns: Sequence[Column], *, source: object) -> FitChoices:
+    """Give the choices with their columns as ``source`` spells them.
+
+    Raises:
+        Refused: it has no such column.
+    """
+    found: dict[str, Any] = {}
+    for field, flag in COLUMN_OPTIONS.items():
+        asked = getattr(choices, field)
+        if isinstance(asked, str):
+            found[field] = find_column(columns, asked, flag=flag, source=source).name
+        elif asked:
+            found[field] = names_of(find_columns(columns, asked, flag=flag, source=source))
+    return replace(choices, **found)
+
+
+def several(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Give one name or several as a tuple."""
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)

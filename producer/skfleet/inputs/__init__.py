@@ -1,0 +1,1 @@
+"""Inputs: where training rows come from, behind one port."""

@@ -1,0 +1,51 @@
+"""A request to train: what to learn from, what to learn, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Required, Unpack, cast
+
+from skfleet.fit_keywords import FitKeywords, fit_choices, several
+from skfleet.inputs.asked import InputAsked, InputKeywords
+from skfleet_common.contracts.names import check_name
+from skfleet_common.model.choices import FitChoices
+
+
+class TrainKeywords(InputKeywords, FitKeywords, total=False):
+    """The keyword arguments of ``Fleet.train``."""
+
+    #: The column to learn; rows where it is NULL are left out and counted.
+    target: Required[str | Sequence[str]]
+    #: The model's name in the registry.
+    name: Required[str]
+    #: One or several columns that identify rows; never features.
+    id_column: str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a user asks to be trained."""
+
+    input: InputAsked
+    choices: FitChoices
+
+
+def train_request(**keywords: Unpack[TrainKeywords]) -> TrainRequest:
+    """Give the request that the keyword arguments make.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    given = cast("dict[str, Any]", keywords)
+    check_name("model", given["name"])
+    of_input = {name: given.pop(name) for name in InputKeywords.__annotations__ if name in given}
+    of_input = {name: value for name, value in of_input.items() if value is not None}
+    for files in {"csv", "parquet"} & of_input.keys():
+        of_input[files] = _paths(of_input[files])
+    return TrainRequest(input=InputAsked(**of_input), choices=fit_choices(**given))
+
+
+def _paths(given: Any) -> tuple[str, ...]:
+    listed = given if isinstance(given, (list, tuple)) else [given]
+    return several([str(path) for path in listed])
