@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
 
@@ -28,6 +29,8 @@ class FitChoices:
     unseen_policy: Mapping[str, str] | str = field(default_factory=dict)
     tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN
     skew_policy: SkewPolicy = SkewPolicy.PATCH
+    #: How the model is written into the bundle.
+    format: ModelFormat = ModelFormat.SKOPS
     #: Makes the fit repeatable.
     seed: int = 0
 

@@ -95,6 +95,7 @@ def fit_model(
         tolerance=named.tolerance,
         versions=current_versions(),
         skew_policy=choices.skew_policy,
+        format=choices.format,
         columns=rows.columns,
         features=features,
         transformed=transformed_features(features, transformer),
