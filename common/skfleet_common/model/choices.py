@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from skfleet_common.model.feature_choices import NO_CHOICES, FeatureChoices
+from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
 
@@ -31,6 +32,8 @@ class FitChoices:
     #: What single columns are to be; what is said by name above goes before it.
     features: FeatureChoices = NO_CHOICES
     skew_policy: SkewPolicy = SkewPolicy.PATCH
+    #: How the model is written into the bundle.
+    format: ModelFormat = ModelFormat.SKOPS
     #: Makes the fit repeatable.
     seed: int = 0
 

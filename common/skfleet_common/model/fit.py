@@ -23,13 +23,14 @@ from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
 from skfleet_common.model.golden import choose_golden, golden_bytes
+from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.metrics import evaluate
 from skfleet_common.model.notices import Notice
 from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
 from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.roles import assign_roles
-from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scorer, output_columns_of
+from skfleet_common.model.scoring import Scorer, output_columns_of
 from skfleet_common.model.training import TrainingRows, prepare
 from skfleet_common.model.versions import current_versions
 
@@ -98,6 +99,7 @@ def fit_model(
         tolerance=named.tolerance,
         versions=current_versions(),
         skew_policy=choices.skew_policy,
+        format=choices.format,
         columns=rows.columns,
         features=features,
         transformed=transformed_features(features, transformer, dtype=named.feature_dtype),

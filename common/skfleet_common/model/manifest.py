@@ -33,6 +33,19 @@ class FeatureKind(StrEnum):
     CATEGORY = "category"
     #: A date, a time or a timestamp, taken apart.
     MOMENT = "moment"
+    #: Nothing is made of it: the model takes the column itself.
+    RAW = "raw"
+
+
+class Takes(StrEnum):
+    """What a bundle's model is called with."""
+
+    #: The feature array that skfleet builds.
+    FEATURES = "features"
+    #: A data frame of the columns, with the dtypes that docs/models.md lists.
+    FRAME = "frame"
+    #: The same columns as a plain array.
+    ARRAY = "array"
 
 
 class FeatureDtype(StrEnum):
@@ -168,6 +181,7 @@ class FeatureManifest(StoredShape):
     created_at: datetime
     #: The full name of the model, e.g. ``gradient_boosting_classifier``.
     model: str
+    takes: Takes = Takes.FEATURES
     #: How far a replayed golden row may be off, relatively; 0 means equal.
     tolerance: NonNegativeFloat = 0.0
     versions: dict[str, str]
@@ -191,12 +205,12 @@ class FeatureManifest(StoredShape):
     @property
     def feature_dtype(self) -> FeatureDtype:
         """What the feature array holds."""
-        return self.transformed[0].dtype
+        return self.transformed[0].dtype if self.transformed else FeatureDtype.FLOAT64
 
     @property
     def categorical_columns(self) -> tuple[str, ...]:
         """The columns whose levels a preflight must count."""
-        return tuple(f.column for f in self.features if f.kind is FeatureKind.CATEGORY)
+        return tuple(feature.column for feature in self.features if feature.levels is not None)
 
     def output_columns(self) -> tuple[OutputColumn, ...]:
         """Give the columns that the model adds to a scored table."""

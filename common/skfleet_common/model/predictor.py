@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -38,13 +39,13 @@ class Predictor:
         #: The classes in ``classes_`` order, as the values that predictions take; empty for a regression.
         self.classes: npt.NDArray[Any] = class_values(target)
 
-    def predict(self, X: FloatArray) -> npt.NDArray[Any]:
+    def predict(self, X: Any) -> npt.NDArray[Any]:
         """Give one prediction a row: a class, or a number."""
         if self._target.classes is None:
             return self._numbers(X)
         return self.label(X, self.predict_proba(X))
 
-    def predict_proba(self, X: FloatArray) -> FloatArray:
+    def predict_proba(self, X: Any) -> FloatArray:
         """Give one row of class probabilities a row.
 
         Raises:
@@ -56,10 +57,10 @@ class Predictor:
             )
         if len(X) == 0:
             return np.empty((0, len(self.classes)))
-        probabilities: FloatArray = self._estimator.predict_proba(X)
+        probabilities: FloatArray = self._estimator.predict_proba(own(X))
         return probabilities
 
-    def label(self, X: FloatArray, probabilities: FloatArray) -> npt.NDArray[Any]:
+    def label(self, X: Any, probabilities: FloatArray) -> npt.NDArray[Any]:
         """Give the predicted classes of rows whose probabilities are known, as ``predict`` would."""
         if len(X) == 0:
             return self.classes[:0]
@@ -72,15 +73,20 @@ class Predictor:
             labels[close] = self._own_labels(X[close])
         return labels
 
-    def _own_labels(self, X: FloatArray) -> npt.NDArray[Any]:
-        labels: npt.NDArray[Any] = np.asarray(self._estimator.predict(X)).astype(self.classes.dtype)
+    def _own_labels(self, X: Any) -> npt.NDArray[Any]:
+        labels: npt.NDArray[Any] = np.asarray(self._estimator.predict(own(X))).astype(self.classes.dtype)
         return labels
 
-    def _numbers(self, X: FloatArray) -> FloatArray:
+    def _numbers(self, X: Any) -> FloatArray:
         if len(X) == 0:
             return np.empty(0)
-        values: FloatArray = np.asarray(self._estimator.predict(X), dtype=np.float64)
+        values: FloatArray = np.asarray(self._estimator.predict(own(X)), dtype=np.float64)
         return values
+
+
+def own(X: Any) -> Any:
+    """Give a data frame that the model may change: pandas copies a column when it is written to."""
+    return X.copy(deep=False) if isinstance(X, pd.DataFrame) else X
 
 
 def class_values(target: Target) -> npt.NDArray[Any]:

@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
-from skfleet_common.model.arrays import CANONICAL, BoolArray, FloatArray
-from skfleet_common.model.features import FeatureArray, FeatureBuilder
+from skfleet_common.model.arrays import CANONICAL, BoolArray
 from skfleet_common.model.frames import batch_of_frame
-from skfleet_common.model.manifest import Feature, FeatureDtype, Target
+from skfleet_common.model.inputs import input_builder
+from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
 from skfleet_common.model.output_names import PREDICTION, probability_columns
 from skfleet_common.model.predictor import Predictor
 from skfleet_common.model.refusals import counted
@@ -28,10 +27,6 @@ _WAREHOUSE_TYPES = {
     LogicalDtype.INTEGER: "bigint",
     LogicalDtype.TEXT: "text",
 }
-
-#: The steps of the pipeline that a bundle holds.
-FEATURES_STEP = "features"
-MODEL_STEP = "model"
 
 
 @dataclass(frozen=True)
@@ -61,21 +56,22 @@ class Scorer:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        model: Any,
         *,
         features: Sequence[Feature],
         target: Target,
         outputs: Sequence[OutputColumn],
         dtype: FeatureDtype = FeatureDtype.FLOAT64,
+        takes: Takes = Takes.FEATURES,
     ) -> None:
         self._features = tuple(features)
         self._target = target
         self._output_names = [column.name for column in outputs]
-        self.builder = FeatureBuilder(features, pipeline.named_steps[FEATURES_STEP], dtype=dtype)
-        self.predictor = Predictor(pipeline.named_steps[MODEL_STEP], target)
+        self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
+        self.predictor = Predictor(estimator, target)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
-        """Score rows as a reader gives them; see :meth:`FeatureBuilder.build` for what it refuses."""
+        """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""
         built = self.builder.build(batch)
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[list(built.rejects)] = False
@@ -85,13 +81,13 @@ class Scorer:
         ]
         return _without_endless(Scored(rejected, kept, self._outputs(X)))
 
-    def features(self, frame: pd.DataFrame) -> FloatArray:
-        """Give the feature array of a data frame, a row a row.
+    def features(self, frame: pd.DataFrame) -> Any:
+        """Give what the model is called with for a data frame: the feature array, a row a row.
 
         Raises:
             Refused: a row cannot be scored.
         """
-        built: FeatureArray = self.builder.build(batch_of_frame(frame, self._features))
+        built = self.builder.build(batch_of_frame(frame, self._features))
         if built.rejects:
             reason = next(iter(built.rejects.values()))
             raise Refused(
@@ -99,7 +95,7 @@ class Scorer:
             )
         return built.X
 
-    def _outputs(self, X: FloatArray) -> pa.RecordBatch:
+    def _outputs(self, X: Any) -> pa.RecordBatch:
         if self._target.classes is None:
             columns: list[npt.NDArray[Any]] = [self.predictor.predict(X)]
             kind = pa.float64()
