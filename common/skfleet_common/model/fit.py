@@ -77,7 +77,7 @@ def fit_model(
     features = styled(rows.features, named.style)
     transformer = make_transformer(features, named.style)
     transformer.fit(source_frame(rows.table, features))
-    X = FeatureBuilder(features, transformer, dtype=named.feature_dtype).build(rows.table).X
+    X = FeatureBuilder(features, transformer, dtype=named.feature_dtype).build_for_training(rows.table)
     estimator, metrics, caught = _fit_estimator(
         rows, transformer, X, model=named, seed=choices.seed, on_rows=on_rows
     )
