@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
 
@@ -46,6 +47,8 @@ class FitChoices:
     cross_validate: int | None = None
     #: Whether predictions of rows by models that did not see them are kept, and their ids are read.
     keep_out_of_sample: bool = False
+    #: How the model is written into the bundle.
+    format: ModelFormat = ModelFormat.SKOPS
     #: Makes the fit repeatable.
     seed: int = 0
 

@@ -12,13 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from skfleet_common.contracts.columns import Column
-from skfleet_common.model.allowlist import check_packable
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
 from skfleet_common.model.fingerprint import fingerprint
-from skfleet_common.model.fitted import FittedModel, fit_to
+from skfleet_common.model.fitted import FittedModel, check_storable, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.oos_table import out_of_sample_table
@@ -116,6 +115,7 @@ def _fit(
         tolerance=fitted.tolerance,
         versions=current_versions() | fitted.versions,
         skew_policy=choices.skew_policy,
+        format=choices.format,
         columns=rows.columns,
         features=fitted.features,
         transformed=fitted.transformed,
@@ -125,7 +125,7 @@ def _fit(
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
     )
-    check_packable(fitted.model, asked.asked)
+    check_storable(fitted.model, asked, choices)
     return FittedBundle(
         manifest=manifest,
         pipeline=fitted.model,

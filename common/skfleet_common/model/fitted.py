@@ -27,6 +27,7 @@ from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
 from skfleet_common.model.metrics import evaluate
+from skfleet_common.model.model_file import ModelFormat, dump_model
 from skfleet_common.model.out_of_sample import (
     NothingHeldOut,
     OutOfSample,
@@ -100,7 +101,7 @@ def fit_to(
         is_weighted=rows.weights is not None,
         categorical=inputs.categorical,
     )
-    check_packable(assembly.estimator(), asked.asked)
+    check_storable(assembly.estimator(), asked, choices)
     y = rows.targets.as_estimators_want(wants_codes=assembly.traits.wants_codes)
     split, skipped = _split(rows, choices)
     told = _Told(on_rows, of=_rows_to_fit(split, len(y)))
@@ -222,6 +223,18 @@ def check_choices(asked: AskedModel, choices: FitChoices) -> None:
             errors.append(error)
     if len(errors) == len(asked.prototypes):
         raise errors[0]
+
+
+def check_storable(model: Any, asked: AskedModel, choices: FitChoices) -> None:
+    """Refuse a model that its bundle could not hold, fitted or not.
+
+    Raises:
+        Refused: the sentence says what of it cannot be written, or would not be read.
+    """
+    if choices.format is ModelFormat.SKOPS:
+        check_packable(model, asked.asked)
+    else:
+        dump_model(model, choices.format)
 
 
 def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
