@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from skfleet_common.model.feature_choices import NO_CHOICES, FeatureChoices
 from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
@@ -29,6 +30,8 @@ class FitChoices:
     null_policy: Mapping[str, str] | str = field(default_factory=dict)
     unseen_policy: Mapping[str, str] | str = field(default_factory=dict)
     tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN
+    #: What single columns are to be; what is said by name above goes before it.
+    features: FeatureChoices = NO_CHOICES
     skew_policy: SkewPolicy = SkewPolicy.PATCH
     #: Parameters of the estimator, by name; ``a__b`` is the parameter b of its part a.
     params: Mapping[str, Any] = field(default_factory=dict)

@@ -14,16 +14,16 @@ import pyarrow as pa
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
+from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted import FittedModel, check_storable, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.oos_table import out_of_sample_table
 from skfleet_common.model.outputs import output_columns_of
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
-from skfleet_common.model.profile import Policies
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
@@ -46,6 +46,8 @@ class FittedBundle:
     warnings: tuple[str, ...]
     #: The outputs for rows that the predicting twin did not see, behind the ids of the rows.
     out_of_sample: pa.Table | None = None
+    #: What training saw in the columns, for the report; the warnings say the same.
+    notices: tuple[Notice, ...] = ()
 
 
 def fit_model(
@@ -81,24 +83,19 @@ def _fit(
     asked = parse_model(choices.model)
     roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
-    policies = Policies(
-        nulls=policy_by_column(NullPolicy, choices.null_policy, candidates),
-        unseen=policy_by_column(UnseenPolicy, choices.unseen_policy, candidates),
-        tolerated_unseen=choices.tolerated_unseen,
-    )
     rows = prepare(
-        frame,
-        roles,
-        targets=choices.targets,
-        model=asked,
-        categorical=choices.categorical,
-        policies=policies,
+        frame, roles, targets=choices.targets, model=asked, policies=Policies.of(choices, candidates)
     )
     fitted = fit_to(rows, asked, choices, on_rows=on_rows)
     targets = rows.targets.described
     outputs = output_columns_of(targets, fitted.scores)
     scorer = Scorer(
-        fitted.model, features=fitted.features, targets=targets, outputs=outputs, takes=fitted.takes
+        fitted.model,
+        features=fitted.features,
+        targets=targets,
+        outputs=outputs,
+        takes=fitted.takes,
+        dtype=asked.traits.dtype,
     )
     with blaming(asked.asked, "asked for predictions"):
         hints = _hints(scorer, rows)
@@ -133,6 +130,7 @@ def _fit(
         metrics=fitted.metrics,
         warnings=(*asked.notes, *rows.warnings),
         out_of_sample=out_of_sample_table(frame, rows, fitted, choices, outputs),
+        notices=rows.notices,
     )
 
 

@@ -38,7 +38,7 @@ from skfleet_common.model.out_of_sample import (
     take,
 )
 from skfleet_common.model.predictor import Scores, scores_of
-from skfleet_common.model.preprocessing import make_transformer, source_frame
+from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.training import TrainingRows
 
 #: Libraries beside scikit-learn whose version can change what a model computes.
@@ -128,7 +128,11 @@ def fit_to(
         ),
         takes=inputs.takes,
         features=inputs.features if transformer is None else with_fills(inputs.features, transformer),
-        transformed=() if transformer is None else transformed_features(inputs.features, transformer),
+        transformed=(
+            ()
+            if transformer is None
+            else transformed_features(inputs.features, transformer, dtype=asked.traits.dtype)
+        ),
         scores=scores,
         tolerance=assembly.tolerance,
         versions=_versions(estimator),
@@ -241,11 +245,12 @@ def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
     if asked.traits.wants_frame:
         X = FrameBuilder(rows.features, Takes.FRAME).build(rows.table).X
         return _Inputs(X, Takes.FRAME, rows.features)
-    transformer = make_transformer(rows.features, asked.style)
-    transformer.fit(source_frame(rows.table, rows.features))
-    X = FeatureBuilder(rows.features, transformer).build(rows.table).X
-    codes = category_positions(rows.features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
-    return _Inputs(X, Takes.FEATURES, rows.features, transformer, tuple(codes))
+    features = styled(rows.features, asked.style)
+    transformer = make_transformer(features, asked.style)
+    transformer.fit(source_frame(rows.table, features))
+    X = FeatureBuilder(features, transformer, dtype=asked.traits.dtype).build(rows.table).X
+    codes = category_positions(features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
+    return _Inputs(X, Takes.FEATURES, features, transformer, tuple(codes))
 
 
 def _calibration(asked: str | None) -> str | None:

@@ -15,7 +15,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.arrays import CANONICAL, BoolArray
 from skfleet_common.model.frames import batch_of_frame
 from skfleet_common.model.inputs import input_builder
-from skfleet_common.model.manifest import Feature, Takes, Target
+from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
 from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.refusals import counted
 
@@ -53,6 +53,7 @@ class Scorer:
         targets: Sequence[Target],
         outputs: Sequence[OutputColumn],
         takes: Takes = Takes.FEATURES,
+        dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
         self._targets = tuple(targets)
@@ -61,7 +62,7 @@ class Scorer:
         self._scores = next(
             (scores for scores in Scores if scores in said - {Scores.NOTHING}), Scores.NOTHING
         )
-        self.builder, estimator = input_builder(model, self._features, takes)
+        self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
         self.predictor = Predictor(estimator, *self._targets)
 
     @property
