@@ -290,6 +290,8 @@ def _rows_to_fit(split: Split | None, rows: int) -> int:
 def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) -> dict[str, Any]:
     if not held:
         return {"skipped": skipped}
+    if len(held[0].rows) < 2:  # noqa: PLR2004  (two rows are the least that can differ)
+        return {"skipped": "the model gives no finite number for the rows that were held out"}
     figures = [evaluate(part, target) for part, target in zip(held, rows.targets.described, strict=True)]
     if len(figures) == 1:
         return figures[0]
