@@ -68,6 +68,8 @@ REVIEWED: Mapping[str, str] = {
     "sklearn.metrics._scorer._CurveScorer": _ATTRIBUTES,
     "sklearn.metrics._scorer._PassthroughScorer": _ATTRIBUTES,
     "sklearn.metrics._scorer._Scorer": _ATTRIBUTES,
+    "sklearn.utils._metadata_requests.MetadataRequest": _ATTRIBUTES,
+    "sklearn.utils._metadata_requests.MethodMetadataRequest": _ATTRIBUTES,
     "sklearn.metrics._classification.accuracy_score": _FIGURE,
     "sklearn.metrics._classification.balanced_accuracy_score": _FIGURE,
     "sklearn.metrics._classification.f1_score": _FIGURE,

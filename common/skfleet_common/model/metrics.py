@@ -39,7 +39,9 @@ def _of_classification(held: OutOfSample, target: Target) -> dict[str, Any]:
     figures = {"accuracy": float(accuracy_score(held.y, held.predicted.astype(held.y.dtype)))}
     if held.probabilities is None:
         return figures
-    figures["log_loss"] = float(log_loss(codes, held.probabilities, labels=np.arange(len(labels))))
+    # In single precision they sum to one only nearly.
+    probabilities = held.probabilities / held.probabilities.sum(axis=1, keepdims=True)
+    figures["log_loss"] = float(log_loss(codes, probabilities, labels=np.arange(len(labels))))
     if len(labels) == 2 and len(np.unique(codes)) == 2:  # noqa: PLR2004  (a ROC curve is of two classes)
         figures["roc_auc"] = float(roc_auc_score(codes, held.probabilities[:, 1]))
         figures["brier"] = float(np.mean((held.probabilities[:, 1] - codes) ** 2))
