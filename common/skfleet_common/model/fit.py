@@ -18,13 +18,13 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.estimators import MAX_CATEGORICAL_LEVELS, ModelName, make_estimator, parse_model
+from skfleet_common.model.evaluation import evaluate
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
-from skfleet_common.model.metrics import evaluate
 from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
 from skfleet_common.model.preprocessing import make_transformer, source_frame
