@@ -7,26 +7,65 @@ runs no code that the file chooses.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skfleet_common.contracts.errors import BundleRefused, shown
+from skfleet_common.contracts.errors import BundleRefused, Refused, shown
 
-ALLOWED_TYPES = frozenset(
-    {
-        # One tree of gradient boosting: arrays of nodes.
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        # One tree of a forest: arrays of nodes, checked by their own __setstate__.
-        "sklearn.tree._tree.Tree",
-        # A dtype: that of an empty array, read with numpy.load and no pickles.
-        "numpy.dtype",
-        # Gradient boosting with categories holds FunctionTransformer(partial(check_array, …)). skops makes
-        # partials only of functions that are themselves trusted, and calls none while it loads.
-        "functools.partial",
-        "sklearn.utils.validation.check_array",
-    }
-)
+_ARRAYS = "its state is arrays and numbers, which its own __setstate__ takes apart"
+_ATTRIBUTES = "a plain Python class: loading sets attributes, and no method of it runs"
+_METRIC = "a distance with its two parameters; the one that would call a Python function is not here"
+
+#: The types, each with why reading one is harmless. That arrays in a forged file may lead compiled code
+#: astray is no concern of this list: who can forge a bundle's digest can also train a model.
+REVIEWED: Mapping[str, str] = {
+    # One tree of gradient boosting, and one of a forest.
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _ARRAYS,
+    "sklearn.tree._tree.Tree": _ARRAYS,
+    "numpy.dtype": "that of an empty array, read with numpy.load and no pickles",
+    # Gradient boosting with categories holds FunctionTransformer(partial(check_array, …)).
+    "functools.partial": "skops makes partials only of functions that are trusted, and calls none",
+    "sklearn.utils.validation.check_array": "it looks at an array and has no other effect",
+    # What neighbours are looked up in, and how far they are.
+    "sklearn.neighbors._kd_tree.KDTree": _ARRAYS,
+    "sklearn.neighbors._ball_tree.BallTree": _ARRAYS,
+    "sklearn.metrics._dist_metrics.EuclideanDistance64": _METRIC,
+    "sklearn.metrics._dist_metrics.ManhattanDistance64": _METRIC,
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64": _METRIC,
+    "sklearn.metrics._dist_metrics.ChebyshevDistance64": _METRIC,
+    # The classifier and the curve of one fold.
+    "sklearn.calibration._CalibratedClassifier": _ATTRIBUTES,
+    "sklearn.calibration._SigmoidCalibration": _ATTRIBUTES,
+    # A Gaussian process of two classes, and its kernels, which only compute.
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.CompoundKernel": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.ConstantKernel": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.DotProduct": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.ExpSineSquared": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.Exponentiation": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.Matern": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.Product": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.RBF": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.RationalQuadratic": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.Sum": _ATTRIBUTES,
+    "sklearn.gaussian_process.kernels.WhiteKernel": _ATTRIBUTES,
+    # How a perceptron was fitted, which scoring does not look at.
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer": _ATTRIBUTES,
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer": _ATTRIBUTES,
+    # The loss of a Tweedie regression: a power.
+    "sklearn._loss.loss.HalfTweedieLossIdentity": _ATTRIBUTES,
+    "sklearn._loss.loss.HalfTweedieLoss": _ATTRIBUTES,
+    # The constant of a class that is always, or never, there.
+    "sklearn.multiclass._ConstantPredictor": _ATTRIBUTES,
+    # The members of a vote by name: a dictionary with attributes.
+    "sklearn.utils._bunch.Bunch": _ATTRIBUTES,
+    # scikit-learn's pipeline with weights.
+    "skfleet_common.model.estimators.steps.WeightedPipeline": _ATTRIBUTES,
+}
+ALLOWED_TYPES = frozenset(REVIEWED)
 
 
 def load_model(raw: bytes) -> object:
@@ -54,3 +93,23 @@ def load_model(raw: bytes) -> object:
             "The bundle's model cannot be read with the libraries here; train it again."
         ) from exc
     return model
+
+
+def check_packable(model: Any, asked: str) -> None:
+    """Refuse a model that workers would not read, before or after it is fitted.
+
+    Raises:
+        Refused: it holds what skops cannot write, or a type that is not on the list.
+    """
+    try:
+        foreign = sorted(set(skops.io.get_untrusted_types(data=skops.io.dumps(model))) - ALLOWED_TYPES)
+    except Exception as exc:
+        raise Refused(
+            f"{asked} cannot be stored ({type(exc).__name__}: {shown(str(exc))}); make it of importable "
+            "functions and classes, without open files, locks or lambdas."
+        ) from exc
+    if foreign:
+        raise Refused(
+            f"{asked} holds {shown(foreign[0])}, which is not on the allow-list of types that workers read; "
+            "make it of scikit-learn's own classes."
+        )

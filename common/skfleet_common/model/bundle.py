@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
-from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
 from skfleet_common.model.inputs import is_of_kind
@@ -47,7 +46,7 @@ class Bundle:
         self._scorer = Scorer(
             pipeline,
             features=manifest.features,
-            target=manifest.target,
+            targets=manifest.targets,
             outputs=manifest.outputs,
             takes=manifest.takes,
         )
@@ -62,7 +61,7 @@ class Bundle:
         """Give one prediction a row of ``frame``, whose columns may come in any order."""
         return self._scorer.predictor.predict(self._scorer.features(frame))
 
-    def predict_proba(self, frame: pd.DataFrame) -> FloatArray:
+    def predict_proba(self, frame: pd.DataFrame) -> Any:
         """Give class probabilities, a column a class of ``manifest.target.classes``."""
         return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 

@@ -160,10 +160,17 @@ class FeatureManifest(StoredShape):
     features: tuple[Feature, ...]
     transformed: tuple[TransformedFeature, ...]
     target: Target
+    #: The targets after the first one.
+    further_targets: tuple[Target, ...] = ()
     outputs: tuple[OutputColumn, ...]
     provenance: Provenance = Field(default_factory=Provenance)
     hints: Hints = Field(default_factory=Hints)
     files: tuple[BundleFile, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target, in the order of the outputs."""
+        return (self.target, *self.further_targets)
 
     @property
     def feature_columns(self) -> tuple[str, ...]:

@@ -11,22 +11,24 @@ import pyarrow as pa
 
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers, too_large
-from skfleet_common.model.estimators import ModelName
-from skfleet_common.model.manifest import Feature, InputColumn, Role
+from skfleet_common.model.estimators.asked import AskedModel
+from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Role
 from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import Policies, profile_column
-from skfleet_common.model.refusals import counted
-from skfleet_common.model.targets import TargetColumn, rows_with_target, target_of
+from skfleet_common.model.refusals import NullRefused, counted
+from skfleet_common.model.targets import Targets, rows_with_target, targets_of
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What is fitted: one row of ``table``, ``target.y`` and ``weights`` each."""
+    """What is fitted: one row of ``table``, of the targets and of ``weights`` each."""
 
     table: pa.Table
+    #: Where the rows were in the frame that was given.
+    positions: npt.NDArray[np.int64]
     columns: tuple[InputColumn, ...]
     features: tuple[Feature, ...]
-    target: TargetColumn
+    targets: Targets
     weights: FloatArray | None
     rows_without_target: int
     rows_rejected: int
@@ -37,7 +39,8 @@ def prepare(
     frame: pa.Table,
     columns: Sequence[InputColumn],
     *,
-    model: ModelName,
+    targets: Sequence[str],
+    model: AskedModel,
     categorical: Collection[str],
     policies: Policies,
 ) -> TrainingRows:
@@ -48,34 +51,41 @@ def prepare(
     """
     if frame.num_rows == 0:
         raise Refused("The table has no rows to train on; check --table and --where.")
-    target_column = next(column for column in columns if column.role is Role.TARGET)
+    target_columns = [column for column in columns if column.role is Role.TARGET]
+    target_columns.sort(key=lambda column: list(targets).index(column.name))
     warnings: list[str] = []
-    present = rows_with_target(frame, target_column)
+    present = np.ones(frame.num_rows, dtype=np.bool_)
+    for column in target_columns:
+        has_target = rows_with_target(frame, column)
+        present &= has_target
+        if not has_target.any():
+            raise Refused(f"The target {column.name!r} is NULL in every row; name another target.")
+        if without := frame.num_rows - int(has_target.sum()):
+            warnings.append(f"The target {column.name!r} is NULL in {counted(without)}, which were left out.")
+    if not present.any():
+        raise Refused("No row has all of the targets; name fewer of them.")
     without_target = frame.num_rows - int(present.sum())
-    if without_target:
-        warnings.append(
-            f"The target {target_column.name!r} is NULL in {counted(without_target)}, which were left out."
-        )
     table = frame.filter(pa.array(present))
-    if table.num_rows == 0:
-        raise Refused(f"The target {target_column.name!r} is NULL in every row; name another target.")
     fit, reasons = _rows_that_fit(table, columns, policies)
     warnings += reasons
     rejected = table.num_rows - int(fit.sum())
     table = table.filter(pa.array(fit))
     if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
         raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
-    target = target_of(table, target_column, model)
-    roles, features, left_out = _features(table, columns, categorical=categorical, policies=policies)
+    found = targets_of(table, target_columns, model)
+    roles, features, left_out = _features(
+        table, columns, categorical=categorical, policies=policies, is_raw=model.traits.wants_frame
+    )
     return TrainingRows(
         table=table,
+        positions=np.flatnonzero(present)[fit],
         columns=roles,
         features=features,
-        target=target,
+        targets=found,
         weights=_weights(table, columns),
         rows_without_target=without_target,
         rows_rejected=rejected,
-        warnings=(*warnings, *left_out, *target.warnings),
+        warnings=(*warnings, *left_out, *found.warnings),
     )
 
 
@@ -108,7 +118,12 @@ def _rows_that_fit(
 
 
 def _features(
-    table: pa.Table, columns: Sequence[InputColumn], *, categorical: Collection[str], policies: Policies
+    table: pa.Table,
+    columns: Sequence[InputColumn],
+    *,
+    categorical: Collection[str],
+    policies: Policies,
+    is_raw: bool,
 ) -> tuple[tuple[InputColumn, ...], tuple[Feature, ...], list[str]]:
     """Give the columns with their final roles, the features, and a warning for each column left out."""
     roles: list[InputColumn] = []
@@ -120,7 +135,11 @@ def _features(
             if column.role is Role.EXCLUDED and column.reason and "user" not in column.reason:
                 warnings.append(f"Column {column.name!r} was left out: {column.reason}.")
             continue
-        found = profile_column(table, column, categorical=categorical, policies=policies)
+        found = (
+            _raw(table, column, policies)
+            if is_raw
+            else profile_column(table, column, categorical=categorical, policies=policies)
+        )
         if isinstance(found, Feature):
             features.append(found)
             roles.append(column)
@@ -130,6 +149,22 @@ def _features(
     if not features:
         raise Refused(f"No column is left to learn from. {' '.join(warnings)} Exclude fewer columns.")
     return tuple(roles), tuple(features), warnings
+
+
+def _raw(table: pa.Table, column: InputColumn, policies: Policies) -> Feature:
+    """Give a column as it is; a pipeline that selects columns by name may want any of them."""
+    flags = missing(canonical_array(table, column.name, column.dtype))
+    nulls = 0 if flags is None else int(flags.sum())
+    policy = policies.of_nulls(column)
+    if nulls and policy is NullPolicy.ERROR:
+        raise NullRefused.in_rows(column.name, nulls)
+    return Feature(
+        column=column.name,
+        dtype=column.dtype,
+        kind=FeatureKind.RAW,
+        nulls=policy,
+        training_nulls=nulls,
+    )
 
 
 def _weights(table: pa.Table, columns: Sequence[InputColumn]) -> FloatArray | None:
