@@ -134,7 +134,7 @@ def register_model(
             named=named,
         )
         step.reach(sample.num_rows)
-    files = pack(described)
+    files = pack(described, report=True)
     digest = digest_of(files[MANIFEST_FILE])
     # What this process wrote, it may read; a model that does not come back the same is no use to anybody.
     open_bundle(files, digest=digest, allow_joblib=True)
