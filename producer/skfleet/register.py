@@ -52,8 +52,8 @@ class RegisterKeywords(TypedDict, total=False):
     where: str | None
     #: By column, what its values are, instead of what the source says.
     types: Mapping[str, str] | None
-    #: The column that the model predicts, if the sample has it.
-    target: str | None
+    #: The column that the model predicts, or several, in its order; the sample need not have them.
+    target: str | Sequence[str] | None
     #: One or several columns that identify rows; the model does not take them.
     id_column: str | Sequence[str] | None
     #: Columns that the model does not take.
@@ -87,13 +87,12 @@ def register_request(**given: Unpack[RegisterKeywords]) -> RegisterRequest:
         UsageError: they contradict each other, or there is no sample.
     """
     check_name("model", given["name"])
-    target = given.get("target")
     return RegisterRequest(
         model=given["model"],
         input=_sample_asked(given.get("sample"), given.get("table"), given.get("where"), given.get("types")),
         asked=Registration(
             name=given["name"],
-            target=target,
+            targets=several(given.get("target")),
             id_columns=several(given.get("id_column")),
             exclude=several(given.get("exclude")),
             null_policy=given.get("null_policy") or {},
@@ -135,7 +134,7 @@ def register_model(
             named=named,
         )
         step.reach(sample.num_rows)
-    files = pack(described)
+    files = pack(described, report=True)
     digest = digest_of(files[MANIFEST_FILE])
     # What this process wrote, it may read; a model that does not come back the same is no use to anybody.
     open_bundle(files, digest=digest, allow_joblib=True)
@@ -214,13 +213,14 @@ def _sample_asked(
 
 
 def _with_found_columns(asked: Registration, columns: Sequence[Column], *, source: object) -> Registration:
-    """Give what was asked with columns as the sample spells them; it need not have the target."""
-    target = asked.target
-    if target is not None and any(column.name.lower() == target.lower() for column in columns):
-        target = find_column(columns, target, flag="--target", source=source).name
+    """Give what was asked with columns as the sample spells them; it need not have targets."""
+    here = {column.name.lower() for column in columns}
     return replace(
         asked,
-        target=target,
+        targets=tuple(
+            find_column(columns, name, flag="--target", source=source).name if name.lower() in here else name
+            for name in asked.targets
+        ),
         id_columns=names_of(find_columns(columns, asked.id_columns, flag="--id-column", source=source)),
         exclude=names_of(find_columns(columns, asked.exclude, flag="--exclude", source=source)),
     )

@@ -53,7 +53,7 @@ def train_model(
         fitted = fit_model(
             frame, columns=source.columns, choices=choices, origin=source.origin, on_rows=step.reach
         )
-    files = pack(fitted)
+    files = pack(fitted, report=True)
     digest = digest_of(files[MANIFEST_FILE])
     with steps.step("Registering the bundle", total=len(files), unit="files") as step:
         registry.register(choices.name, files, digest=digest)

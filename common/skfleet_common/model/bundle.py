@@ -79,15 +79,23 @@ class Bundle:
         replay(golden, self._scorer, tolerance=self.manifest.tolerance)
 
 
-def pack(fitted: FittedBundle) -> dict[str, bytes]:
-    """Give the files of a bundle by name; the bundle's digest is :func:`digest_of` its manifest."""
+def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:
+    """Give the files of a bundle by name; the bundle's digest is :func:`digest_of` its manifest.
+
+    ``report``: with the page for people.
+    """
     written = ModelFormat(fitted.manifest.format)
     model = dump_model(fitted.pipeline, written)
     files = {
         written.file: model,
         GOLDEN_FILE: fitted.golden,
-        METRICS_FILE: json.dumps(fitted.metrics, sort_keys=True).encode(),
+        METRICS_FILE: json.dumps(fitted.metrics | {"notes": fitted.warnings}, sort_keys=True).encode(),
     }
+    if report:
+        # Plots need matplotlib, which nothing that scores must load.
+        from skfleet_common.model.report.page import render_report  # noqa: PLC0415
+
+        files[REPORT_FILE] = render_report(fitted.manifest, fitted.metrics, notes=fitted.warnings)
     manifest = fitted.manifest.model_copy(
         update={
             "hints": fitted.manifest.hints.model_copy(update={"model_bytes": len(model)}),

@@ -21,12 +21,12 @@ from skfleet_common.model.estimators.assembly import CALIBRATIONS, MAX_CATEGORIC
 from skfleet_common.model.estimators.fitting import blaming, fit_estimator
 from skfleet_common.model.estimators.search import SearchPlan, search, space_of
 from skfleet_common.model.estimators.traits import parts_of
+from skfleet_common.model.evaluation import evaluate
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
-from skfleet_common.model.metrics import evaluate
 from skfleet_common.model.model_file import ModelFormat, dump_model
 from skfleet_common.model.out_of_sample import (
     NothingHeldOut,

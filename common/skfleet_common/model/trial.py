@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+from sklearn.exceptions import NotFittedError
 
 from skfleet_common.contracts.errors import Refused, SkfleetError, shown
 from skfleet_common.model.arrays import FloatArray
@@ -14,22 +19,36 @@ from skfleet_common.model.scoring import Scorer
 _ALONE = 8
 
 
-def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
-    """Give the rows of the sample that the model scores.
-
-    Raises:
-        Refused: it raises, or scores none of them.
-    """
+@contextmanager
+def blaming_sample() -> Iterator[None]:
+    """Turn whatever the model raises into one sentence for who gave the sample."""
     try:
-        scored = scorer.score(sample)
+        yield
     except SkfleetError:
         raise
+    except NotFittedError as exc:
+        raise Refused("The model is not fitted, so it predicts nothing; fit it before it is saved.") from exc
     except Exception as exc:
         said = shown(str(exc).strip().split("\n")[0])
         raise Refused(
             f"The model cannot score the sample ({type(exc).__name__}: {said}); give a sample with the "
-            "columns and types that it was fitted on, or fit it first."
+            "columns and types that it was fitted on."
         ) from exc
+
+
+def outputs_a_row(model: Any, X: Any) -> int:
+    """Give how many predictions the model gives a row."""
+    predicted = np.asarray(model.predict(X.copy()))
+    return predicted.shape[1] if predicted.ndim > 1 else 1
+
+
+def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
+    """Give the rows of the sample that the model scores.
+
+    Raises:
+        Refused: it scores none of them.
+    """
+    scored = scorer.score(sample)
     if not scored.kept.any():
         reason = scored.rejected[0].reason
         raise Refused(f"The model scores no row of the sample ({reason}); give one that it can score.")
