@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings as python_warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -157,8 +157,7 @@ def _provenance(rows: TrainingRows, origin: Origin, *, seed: int) -> Provenance:
         for name, dtype in [*learned, (target.column, target.dtype)]
     ]
     return Provenance(
-        source=origin.source,
-        where=origin.where,
+        **asdict(origin),
         rows=rows.table.num_rows,
         rows_without_target=rows.rows_without_target,
         rows_rejected=rows.rows_rejected,
