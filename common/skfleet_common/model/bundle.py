@@ -47,7 +47,11 @@ class Bundle:
         #: The scikit-learn pipeline itself; it takes the frame that ``preprocessing.source_frame`` makes.
         self.pipeline = pipeline
         self._scorer = Scorer(
-            pipeline, features=manifest.features, target=manifest.target, outputs=manifest.outputs
+            pipeline,
+            features=manifest.features,
+            target=manifest.target,
+            outputs=manifest.outputs,
+            dtype=manifest.feature_dtype,
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from skfleet_common.model.feature_choices import NO_CHOICES, FeatureChoices
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
 
@@ -27,6 +28,8 @@ class FitChoices:
     null_policy: Mapping[str, str] | str = field(default_factory=dict)
     unseen_policy: Mapping[str, str] | str = field(default_factory=dict)
     tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN
+    #: What single columns are to be; what is said by name above goes before it.
+    features: FeatureChoices = NO_CHOICES
     skew_policy: SkewPolicy = SkewPolicy.PATCH
     #: Makes the fit repeatable.
     seed: int = 0

@@ -17,7 +17,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from skfleet_common.contracts.errors import UsageError, nearest
-from skfleet_common.model.manifest import Learning
+from skfleet_common.model.manifest import FeatureDtype, Learning
 from skfleet_common.model.preprocessing import Style
 
 #: HistGradientBoosting bins a feature into at most 255 values, and keeps one for the missing ones.
@@ -36,6 +36,7 @@ class _Family:
     makers: dict[Learning, Callable[..., Any]]
     settings: dict[str, Any]
     is_seeded: bool = True
+    dtype: FeatureDtype = FeatureDtype.FLOAT64
 
 
 _CLASSIFIES, _REGRESSES = Learning.CLASSIFICATION, Learning.REGRESSION
@@ -47,10 +48,16 @@ _FAMILIES = {
         {"early_stopping": False},
     ),
     "random_forest": _Family(
-        Style.TREES, {_CLASSIFIES: RandomForestClassifier, _REGRESSES: RandomForestRegressor}, _FOREST
+        Style.TREES,
+        {_CLASSIFIES: RandomForestClassifier, _REGRESSES: RandomForestRegressor},
+        _FOREST,
+        dtype=FeatureDtype.FLOAT32,
     ),
     "extra_trees": _Family(
-        Style.TREES, {_CLASSIFIES: ExtraTreesClassifier, _REGRESSES: ExtraTreesRegressor}, _FOREST
+        Style.TREES,
+        {_CLASSIFIES: ExtraTreesClassifier, _REGRESSES: ExtraTreesRegressor},
+        _FOREST,
+        dtype=FeatureDtype.FLOAT32,
     ),
     "logistic_regression": _Family(Style.LINEAR, {_CLASSIFIES: LogisticRegression}, {"max_iter": 1_000}),
     "linear_regression": _Family(Style.LINEAR, {_REGRESSES: LinearRegression}, {}, is_seeded=False),
@@ -71,6 +78,11 @@ class ModelName:
     def style(self) -> Style:
         """What features the model wants."""
         return _FAMILIES[self.family].style
+
+    @property
+    def feature_dtype(self) -> FeatureDtype:
+        """What the model would cast its features to by itself: trees of forests have single precision."""
+        return _FAMILIES[self.family].dtype
 
     @property
     def tolerance(self) -> float:

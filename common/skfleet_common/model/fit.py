@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
+from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators import MAX_CATEGORICAL_LEVELS, ModelName, make_estimator, parse_model
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fingerprint import fingerprint
@@ -24,10 +25,9 @@ from skfleet_common.model.fitted_features import category_positions, transformed
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.metrics import evaluate
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
-from skfleet_common.model.preprocessing import make_transformer, source_frame
-from skfleet_common.model.profile import Policies
+from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scorer, output_columns_of
 from skfleet_common.model.training import TrainingRows, prepare
@@ -47,6 +47,8 @@ class FittedBundle:
     metrics: dict[str, Any]
     #: Sentences for the user: columns left out, rows left out, how the target was taken.
     warnings: tuple[str, ...]
+    #: What training saw in the columns, for the report; the warnings say the same.
+    notices: tuple[Notice, ...] = ()
 
 
 def fit_model(
@@ -70,22 +72,24 @@ def fit_model(
     named = parse_model(choices.model)
     roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
-    policies = Policies(
-        nulls=policy_by_column(NullPolicy, choices.null_policy, candidates),
-        unseen=policy_by_column(UnseenPolicy, choices.unseen_policy, candidates),
-        tolerated_unseen=choices.tolerated_unseen,
-    )
-    rows = prepare(frame, roles, model=named, categorical=choices.categorical, policies=policies)
-    transformer = make_transformer(rows.features, named.style)
-    transformer.fit(source_frame(rows.table, rows.features))
-    X = FeatureBuilder(rows.features, transformer).build(rows.table).X
+    rows = prepare(frame, roles, model=named, policies=Policies.of(choices, candidates))
+    features = styled(rows.features, named.style)
+    transformer = make_transformer(features, named.style)
+    transformer.fit(source_frame(rows.table, features))
+    X = FeatureBuilder(features, transformer, dtype=named.feature_dtype).build(rows.table).X
     estimator, metrics, caught = _fit_estimator(
         rows, transformer, X, model=named, seed=choices.seed, on_rows=on_rows
     )
     pipeline = Pipeline([(FEATURES_STEP, transformer), (MODEL_STEP, estimator)])
-    features = with_fills(rows.features, transformer)
+    features = with_fills(features, transformer)
     outputs = output_columns_of(rows.target.target)
-    scorer = Scorer(pipeline, features=features, target=rows.target.target, outputs=outputs)
+    scorer = Scorer(
+        pipeline,
+        features=features,
+        target=rows.target.target,
+        outputs=outputs,
+        dtype=named.feature_dtype,
+    )
     manifest = FeatureManifest(
         name=choices.name,
         creator=f"skfleet {version('skfleet')}",
@@ -96,7 +100,7 @@ def fit_model(
         skew_policy=choices.skew_policy,
         columns=rows.columns,
         features=features,
-        transformed=transformed_features(features, transformer),
+        transformed=transformed_features(features, transformer, dtype=named.feature_dtype),
         target=rows.target.target,
         outputs=outputs,
         provenance=_provenance(rows, origin, seed=choices.seed),
@@ -111,6 +115,7 @@ def fit_model(
         golden=golden_bytes(chosen, scorer),
         metrics=metrics,
         warnings=(*rows.warnings, *caught),
+        notices=rows.notices,
     )
 
 

@@ -18,7 +18,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.arrays import CANONICAL, BoolArray, FloatArray
 from skfleet_common.model.features import FeatureArray, FeatureBuilder
 from skfleet_common.model.frames import batch_of_frame
-from skfleet_common.model.manifest import Feature, Target
+from skfleet_common.model.manifest import Feature, FeatureDtype, Target
 from skfleet_common.model.output_names import PREDICTION, probability_columns
 from skfleet_common.model.predictor import Predictor
 from skfleet_common.model.refusals import counted
@@ -66,11 +66,12 @@ class Scorer:
         features: Sequence[Feature],
         target: Target,
         outputs: Sequence[OutputColumn],
+        dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
         self._target = target
         self._output_names = [column.name for column in outputs]
-        self.builder = FeatureBuilder(features, pipeline.named_steps[FEATURES_STEP])
+        self.builder = FeatureBuilder(features, pipeline.named_steps[FEATURES_STEP], dtype=dtype)
         self.predictor = Predictor(pipeline.named_steps[MODEL_STEP], target)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers, too_large
+from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers
+from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators import ModelName
+from skfleet_common.model.features import unusable
 from skfleet_common.model.manifest import Feature, InputColumn, Role
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.policies import NullPolicy
-from skfleet_common.model.profile import Policies, profile_column
+from skfleet_common.model.profile import profile_columns
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.targets import TargetColumn, rows_with_target, target_of
 
@@ -31,6 +34,8 @@ class TrainingRows:
     rows_without_target: int
     rows_rejected: int
     warnings: tuple[str, ...]
+    #: What there is to say of single columns.
+    notices: tuple[Notice, ...] = ()
 
 
 def prepare(
@@ -38,7 +43,6 @@ def prepare(
     columns: Sequence[InputColumn],
     *,
     model: ModelName,
-    categorical: Collection[str],
     policies: Policies,
 ) -> TrainingRows:
     """Leave out rows without a target and rows that policies reject; tell features from other columns.
@@ -66,16 +70,17 @@ def prepare(
     if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
         raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
     target = target_of(table, target_column, model)
-    roles, features, left_out = _features(table, columns, categorical=categorical, policies=policies)
+    profiled = profile_columns(table, columns, policies)
     return TrainingRows(
         table=table,
-        columns=roles,
-        features=features,
+        columns=profiled.columns,
+        features=profiled.features,
         target=target,
         weights=_weights(table, columns),
         rows_without_target=without_target,
         rows_rejected=rejected,
-        warnings=(*warnings, *left_out, *target.warnings),
+        warnings=(*warnings, *(notice.sentence for notice in profiled.notices), *target.warnings),
+        notices=profiled.notices,
     )
 
 
@@ -89,13 +94,10 @@ def _rows_that_fit(
         if column.role is not Role.FEATURE:
             continue
         array = canonical_array(table, column.name, column.dtype)
-        flags = too_large(array)
-        if flags is not None:
-            fit &= ~flags
-            reasons.append(
-                f"Column {column.name!r} is infinite or too large in {counted(int(flags.sum()))}, "
-                "which were left out."
-            )
+        for useless, reason in unusable(array):
+            fit &= ~useless
+            rows = counted(int(useless.sum()))
+            reasons.append(f"Column {column.name!r} {reason} in {rows}, which were left out.")
         if policies.of_nulls(column) is not NullPolicy.REJECT_ROW:
             continue
         flags = missing(array)
@@ -105,31 +107,6 @@ def _rows_that_fit(
                 f"Column {column.name!r} is NULL in {counted(int(flags.sum()))}, which were left out."
             )
     return fit, reasons
-
-
-def _features(
-    table: pa.Table, columns: Sequence[InputColumn], *, categorical: Collection[str], policies: Policies
-) -> tuple[tuple[InputColumn, ...], tuple[Feature, ...], list[str]]:
-    """Give the columns with their final roles, the features, and a warning for each column left out."""
-    roles: list[InputColumn] = []
-    features: list[Feature] = []
-    warnings: list[str] = []
-    for column in columns:
-        if column.role is not Role.FEATURE:
-            roles.append(column)
-            if column.role is Role.EXCLUDED and column.reason and "user" not in column.reason:
-                warnings.append(f"Column {column.name!r} was left out: {column.reason}.")
-            continue
-        found = profile_column(table, column, categorical=categorical, policies=policies)
-        if isinstance(found, Feature):
-            features.append(found)
-            roles.append(column)
-        else:
-            warnings.append(f"Column {column.name!r} was left out: {found}.")
-            roles.append(column.model_copy(update={"role": Role.EXCLUDED, "reason": found}))
-    if not features:
-        raise Refused(f"No column is left to learn from. {' '.join(warnings)} Exclude fewer columns.")
-    return tuple(roles), tuple(features), warnings
 
 
 def _weights(table: pa.Table, columns: Sequence[InputColumn]) -> FloatArray | None:
