@@ -84,8 +84,8 @@ class CsvFile:
         others = [number for number, _ in uneven]
         also = f", and so it is in {len(others):,} more" if others else ""
         return Refused(
-            f"{self.file.label} has {counted_fields(fields)} in line {line:,}, but {width} column names{also}; "
-            f"correct it, put fields that hold the delimiter into double quotes, or name another --delimiter."
+            f"{self.file.label} has {counted_fields(fields)} in line {line:,}, but {width} column names{also};"
+            " correct it, put fields that hold the delimiter into double quotes, or name another --delimiter."
         )
 
     def lines_of(self, rows: Sequence[int]) -> list[int]:
@@ -124,12 +124,10 @@ class CsvFile:
                 pass
         except BrokenQuote as exc:
             what = (
-                "a double quote is opened that nothing closes"
-                if exc.at_end
-                else "text follows a closing quote"
+                "opens a double quote that nothing closes" if exc.at_end else "has text behind a quoted field"
             )
             raise Refused(
-                f"In {self.file.label}, {what}, in the row that begins in line {exc.line:,}; close it, or write "
+                f"The row of {self.file.label} that begins in line {exc.line:,} {what}; correct it, and write "
                 "quotes inside a field twice."
             ) from exc
 

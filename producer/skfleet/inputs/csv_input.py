@@ -16,7 +16,7 @@ from skfleet.inputs.sample import Picked, Sample
 from skfleet.inputs.spellings import as_type
 from skfleet.inputs.tally import Finding, Oddities, Tally
 from skfleet.inputs.text_stream import TextStream
-from skfleet.inputs.types import WORDS, file_column, types_by_column
+from skfleet.inputs.types import file_column, types_by_column, word_of
 from skfleet.progress import Step, Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, shown
@@ -147,7 +147,7 @@ class CsvInput:
             return as_type(array, dtype)
         except pa.ArrowInvalid as exc:
             raise Refused(
-                f"{self.label}: column {name!r} is to be {_word(dtype)}, but holds values that are not; "
+                f"{self.label}: column {name!r} is to be {word_of(dtype)}, but holds values that are not; "
                 "correct them, or name another --type."
             ) from exc
 
@@ -164,8 +164,8 @@ class CsvInput:
                 f"NULL with --null-text, or take the column as text with --type {name}=text."
             )
         raise Refused(
-            f"{self.label}: column {name!r} is to be {_word(finding.dtype)}, but holds {where}; correct them, make "
-            "them NULL with --null-text, or name another --type."
+            f"{self.label}: column {name!r} is to be {word_of(finding.dtype)}, but holds {where}; correct "
+            "them, make them NULL with --null-text, or name another --type."
         )
 
     def _lines(self, odd: Oddities) -> str:
@@ -222,9 +222,10 @@ def _look_through(files: Sequence[_Read], names: Sequence[str], *, steps: Steps)
         except RowTooLong:
             continue
         return tallies
+    longest = BLOCK_BYTES[-1] // 1024**2
     raise Refused(
-        f"{label_of([file.csv.file for file in files])} has a row longer than {BLOCK_BYTES[-1] // 1024**2} MB; "
-        "shorten it, or close the double quote that is left open."
+        f"{label_of([file.csv.file for file in files])} has a row longer than {longest} MB; shorten it, or close "
+        "the double quote that is left open."
     )
 
 
@@ -246,7 +247,3 @@ def _blocks(
                 yield number, file, block
             file.sha256 = stream.raw_file.sha256
         before += file.csv.file.size_bytes
-
-
-def _word(dtype: LogicalDtype) -> str:
-    return next((word for word, known in WORDS.items() if known is dtype), str(dtype))

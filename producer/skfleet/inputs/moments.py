@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.postgres.unreadable import readable_features
+from skfleet_common.model.moments import BEYOND, beyond
 
 
-def refuse_unreadable(array: pa.Array, dtype: LogicalDtype, *, column: str, label: str) -> None:
+def refuse_unreadable(array: pa.Array, *, column: str, label: str) -> None:
     """Refuse moments that nothing can be learned from, and which nobody asked to leave out."""
-    described = Column(name=column, warehouse_type=str(array.type), dtype=dtype)
-    _, reasons = readable_features([array], [described])
-    for reason in reasons.values():
+    if beyond(array) is not None:
         raise Refused(
-            f"{label} has a row whose {reason}; make it NULL, or leave the column out with --exclude {column}."
+            f"{label} has a row whose {column} {BEYOND}; make it NULL, or leave the column out with "
+            f"--exclude {column}."
         )

@@ -37,7 +37,6 @@ class ParquetInput:
     digests: tuple[str, ...]
     total_rows: int
     sample: Sample | None = None
-    notes: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, files: Sequence[InputFile], *, sample: Sample | None, steps: Steps) -> Self:
@@ -67,6 +66,11 @@ class ParquetInput:
     def rows(self) -> int | None:
         """The rows that will be read."""
         return self.total_rows if self.sample is None else min(self.total_rows, self.sample.rows)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: the types are the files' own."""
+        return ()
 
     @property
     def origin(self) -> Origin:
@@ -106,7 +110,7 @@ class ParquetInput:
         arrays = []
         for name in names:
             array = as_read(batch.column(name), dtypes[name], column=name, label=self.label)
-            refuse_unreadable(array, dtypes[name], column=name, label=self.label)
+            refuse_unreadable(array, column=name, label=self.label)
             arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, names=list(names))
 

@@ -67,3 +67,8 @@ def types_by_column(
 def file_column(name: str, dtype: LogicalDtype, *, nullable: bool = True) -> Column:
     """Give a column of a file, in which any value may be missing unless it says otherwise."""
     return Column(name=name, warehouse_type=WAREHOUSE_TYPES[dtype], dtype=dtype, nullable=nullable)
+
+
+def word_of(dtype: LogicalDtype) -> str:
+    """Give the word by which ``--type`` asks for a type."""
+    return next((word for word, known in WORDS.items() if known is dtype), str(dtype))
