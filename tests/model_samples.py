@@ -119,6 +119,7 @@ def fit_shop(table: pa.Table | None = None, **settings: Any) -> FittedBundle:
     """Fit a small model of the shop; classifies ``returned`` unless told otherwise."""
     target = settings.pop("target", "returned")
     other = "returned" if target == "amount" else "amount"
+    origin = settings.pop("origin", NOWHERE)
     settings = {"id_columns": ("id",), "exclude": (other,), **settings}
     origin = settings.pop("origin", NOWHERE)
     choices = FitChoices(targets=(target,), **settings)

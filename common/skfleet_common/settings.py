@@ -96,6 +96,20 @@ class Settings(BaseModel):
         description="Days after which what the tracker and the bucket know of a job expires; more than the "
         "14 for which SQS keeps a message.",
     )
+    allow_joblib: bool = Field(
+        default=False,
+        description="Whether bundles made with `--format joblib` are opened here: a pickle runs code when it "
+        "is read.",
+    )
+    signing_key: str | None = Field(
+        default=None,
+        pattern="^(secretsmanager|kms):[^\\s]{1,2048}$",
+        description="Key that signs bundles and checks their signatures: `secretsmanager:NAME` (HMAC) or "
+        "`kms:ALIAS` (an asymmetric key), names or ARNs.",
+    )
+    require_signature: bool = Field(
+        default=False, description="Whether only bundles with a right signature are opened here."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that a worker logs: debug, info, warning or error."
     )
@@ -109,6 +123,12 @@ class Settings(BaseModel):
     def _heartbeat_fits_lease(self) -> Self:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             raise ValueError("SKFLEET_HEARTBEAT_SECONDS must be at most half of SKFLEET_LEASE_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _signatures_need_a_key(self) -> Self:
+        if self.require_signature and self.signing_key is None:
+            raise ValueError("SKFLEET_REQUIRE_SIGNATURE needs SKFLEET_SIGNING_KEY, to check with")
         return self
 
     @classmethod

@@ -21,6 +21,7 @@ from skfleet.job import Job, find_job, newest_jobs
 from skfleet.preflight import Prepared, check_others, prepare
 from skfleet.progress import Silent, Steps
 from skfleet.redrive import Redriven, redrive
+from skfleet.register import RegisterKeywords, register_model, register_request
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
@@ -28,6 +29,7 @@ from skfleet.target import describe_target, open_target_warehouse, resolve_targe
 from skfleet.train_request import TrainKeywords, train_request
 from skfleet.training import TrainedModel, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
+from skfleet_common.aws.trust import Trust
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
@@ -56,7 +58,7 @@ class Fleet:
     @cached_property
     def registry(self) -> Registry:
         """The fleet's models."""
-        return Registry(self.cloud.store, self.cloud.names)
+        return Registry(self.cloud.store, self.cloud.names, Trust.of(self.settings))
 
     @property
     def target(self) -> str:
@@ -76,6 +78,23 @@ class Fleet:
             train_request(**asked),
             open_warehouse=lambda: self.warehouse,
             registry=self.registry,
+            steps=self._steps,
+        )
+
+    def register(self, **asked: Unpack[RegisterKeywords]) -> TrainedModel:
+        """Register a model that was fitted elsewhere; a sample of rows gives it manifest and golden rows.
+
+        The keyword arguments are those of :class:`~skfleet.register.RegisterKeywords`: ``model`` and
+        ``name``, and ``sample`` or ``table``.
+
+        Raises:
+            Refused: model and sample do not make a bundle that every worker can reproduce.
+        """
+        return register_model(
+            register_request(**asked),
+            open_warehouse=lambda: self.warehouse,
+            registry=self.registry,
+            allow_joblib=self.settings.allow_joblib,
             steps=self._steps,
         )
 

@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from skfleet_common.aws.store import NoSuchObject, ObjectStore
-from skfleet_common.contracts.errors import EnvironmentFault, Refused, nearest
+from skfleet_common.aws.trust import NO_MORE, Trust
+from skfleet_common.contracts.errors import EnvironmentFault, Refused, UsageError, nearest
 from skfleet_common.contracts.names import FleetNames, check_name
 from skfleet_common.contracts.shapes import StoredShape
-from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
+from skfleet_common.model.bundle import (
+    MANIFEST_FILE,
+    Bundle,
+    check_file,
+    needed_files,
+    open_bundle,
+    read_manifest,
+)
 from skfleet_common.model.manifest import FeatureManifest
+from skfleet_common.model.signature import SIGNATURE_FILE, Signature, read_signature
 
 #: SHA-256 in hex; a shorter reference is a prefix.
 DIGEST_LENGTH = 64
@@ -26,17 +35,22 @@ class Latest(StoredShape):
 class Registry:
     """The models of one fleet."""
 
-    def __init__(self, store: ObjectStore, names: FleetNames) -> None:
+    def __init__(self, store: ObjectStore, names: FleetNames, trust: Trust = NO_MORE) -> None:
         self._store = store
         self._names = names
+        self._trust = trust
 
     def register(self, name: str, files: Mapping[str, bytes], *, digest: str) -> None:
         """Store a packed bundle and make it the newest of its name. The same bundle twice is harmless."""
         check_name("model", name)
+        # Before anything is stored, as the key may not be there.
+        signature = None if self._trust.key is None else self._trust.key.sign(digest)
         for file in sorted(
             files, key=lambda file: file == MANIFEST_FILE
         ):  # the manifest last: it names the others
             self._store.put_new(self._names.bundle_file(name, digest, file), files[file])
+        if signature is not None:
+            self._store.put(self._names.bundle_file(name, digest, SIGNATURE_FILE), signature.to_json())
         self._point_latest(name, digest)
 
     def resolve(self, reference: str) -> tuple[str, str]:
@@ -66,10 +80,36 @@ class Registry:
         """
         name, digest = self.resolve(reference)
         manifest = self._read(name, digest, MANIFEST_FILE)
+        self._trust.check_signature(lambda: self._optional(name, digest, SIGNATURE_FILE), digest=digest)
         files = {MANIFEST_FILE: manifest}
-        for listed in read_manifest(manifest, digest=digest).files:
+        for listed in needed_files(read_manifest(manifest, digest=digest), digest=digest):
             files[listed.name] = self._read(name, digest, listed.name)
-        return open_bundle(files, digest=digest)
+        return open_bundle(files, digest=digest, allow_joblib=self._trust.allow_joblib)
+
+    def sign(self, name: str, digest: str) -> Signature:
+        """Sign a bundle that is registered already, with the key of the settings.
+
+        Raises:
+            UsageError: they name none.
+        """
+        if self._trust.key is None:
+            raise UsageError("No key is set to sign with; set SKFLEET_SIGNING_KEY.")
+        self.manifest(name, digest)
+        signature = self._trust.key.sign(digest)
+        self._store.put(self._names.bundle_file(name, digest, SIGNATURE_FILE), signature.to_json())
+        return signature
+
+    def signature(self, name: str, digest: str) -> Signature | None:
+        """Give a bundle's signature, unchecked; None if it has none."""
+        raw = self._optional(name, digest, SIGNATURE_FILE)
+        return None if raw is None else read_signature(raw, digest=digest)
+
+    def file(self, name: str, digest: str, file: str) -> bytes | None:
+        """Give a file that a bundle's manifest lists, checked against it; None if it lists none such."""
+        for listed in self.manifest(name, digest).files:
+            if listed.name == file:
+                return check_file(self._read(name, digest, file), listed)
+        return None
 
     def manifest(self, name: str, digest: str) -> FeatureManifest:
         """Give what is written about a bundle; the model itself is not read."""
@@ -109,6 +149,12 @@ class Registry:
             if self._store.replace(key, pointer, etag=tag):
                 return
         raise EnvironmentFault(f"Model {name} is being registered by several others at once; try again.")
+
+    def _optional(self, name: str, digest: str, file: str) -> bytes | None:
+        try:
+            return self._store.get(self._names.bundle_file(name, digest, file))
+        except NoSuchObject:
+            return None
 
     def _read(self, name: str, digest: str, file: str) -> bytes:
         try:

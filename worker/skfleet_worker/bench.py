@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skfleet_common.aws.session import Cloud, connect_cloud
+from skfleet_common.aws.trust import Trust
 from skfleet_common.contracts.errors import EnvironmentFault
 from skfleet_common.settings import Settings
 from skfleet_common.tables import open_warehouse
@@ -78,7 +79,7 @@ class Workbench:
             worker=worker,
             cloud=cloud,
             warehouse=warehouse,
-            models=Models(cloud, cache),
+            models=Models(cloud, cache, Trust.of(settings)),
             sources=Sources(cloud, warehouse.catalogue),
             scratch=fresh_seat(cache, worker, seat),
             report=report,

@@ -11,8 +11,11 @@ from pathlib import Path
 import structlog
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.store import NoSuchObject
+from skfleet_common.aws.trust import NO_MORE, Trust
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
-from skfleet_common.model.bundle import LISTED_FILES, MANIFEST_FILE, Bundle, open_bundle, read_manifest
+from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, needed_files, open_bundle, read_manifest
+from skfleet_common.model.signature import SIGNATURE_FILE
 from skfleet_worker.folders import locked
 
 #: Open bundles a scorer; two jobs that alternate must not load their models for every chunk.
@@ -26,8 +29,9 @@ log = structlog.get_logger()
 class Models:
     """The bundles that a scorer has open, over the files that all scorers of the host share."""
 
-    def __init__(self, cloud: Cloud, cache: Path) -> None:
+    def __init__(self, cloud: Cloud, cache: Path, trust: Trust = NO_MORE) -> None:
         self._cloud = cloud
+        self._trust = trust
         self._folder = cache / "models"
         self._open: OrderedDict[str, Bundle] = OrderedDict()
 
@@ -35,13 +39,15 @@ class Models:
         """Give the bundle, verified against its digest.
 
         Raises:
-            BundleRefused: its bytes are not those of the digest.
+            BundleRefused: its bytes are not those of the digest, or its signature is not right.
             NotReproducibleHere: this host's versions are not those that it wants; another host's may be.
             NoSuchObject: it is not in the store.
         """
         if digest in self._open:
             self._open.move_to_end(digest)
             return self._open[digest]
+        # The host's copy is not asked: who can write there could also have signed it away.
+        self._trust.check_signature(lambda: self._signature(model, digest), digest=digest)
         bundle = self._open_files(model, digest)
         self._open[digest] = bundle
         if len(self._open) > KEPT_OPEN:
@@ -51,7 +57,7 @@ class Models:
     def _open_files(self, model: str, digest: str) -> Bundle:
         folder, is_fresh = self._fetched(model, digest)
         try:
-            return open_bundle(folder, digest=digest)
+            return self._open_folder(folder, digest)
         except NotReproducibleHere:
             raise  # its bytes are right
         except BundleRefused:
@@ -61,7 +67,16 @@ class Models:
         # The host's copy may be damaged where the original is not.
         log.warning("bundle.fetched_again", digest=digest)
         self._discard(folder)
-        return open_bundle(self._fetched(model, digest)[0], digest=digest)
+        return self._open_folder(self._fetched(model, digest)[0], digest)
+
+    def _open_folder(self, folder: Path, digest: str) -> Bundle:
+        return open_bundle(folder, digest=digest, allow_joblib=self._trust.allow_joblib)
+
+    def _signature(self, model: str, digest: str) -> bytes | None:
+        try:
+            return self._cloud.store.get(self._cloud.names.bundle_file(model, digest, SIGNATURE_FILE))
+        except NoSuchObject:
+            return None
 
     def _fetched(self, model: str, digest: str) -> tuple[Path, bool]:
         """Give the folder with the bundle's files, and whether this call downloaded them."""
@@ -81,15 +96,11 @@ class Models:
     def _download(self, model: str, digest: str, folder: Path) -> None:
         """Copy the manifest, and the files that it lists once it is known to be the right one."""
         manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
-        listed = {file.name for file in read_manifest(manifest, digest=digest).files}
-        # A name that comes from elsewhere never becomes a path here.
-        if listed != set(LISTED_FILES):
-            raise BundleRefused(
-                f"Bundle {model}@{digest[:12]} does not list the files of a bundle; register it again."
-            )
+        files = needed_files(read_manifest(manifest, digest=digest), digest=digest)
         (folder / MANIFEST_FILE).write_bytes(manifest)
-        for name in LISTED_FILES:
-            self._cloud.store.download(self._cloud.names.bundle_file(model, digest, name), folder / name)
+        for file in files:
+            key = self._cloud.names.bundle_file(model, digest, file.name)
+            self._cloud.store.download(key, folder / file.name)
 
     def _discard(self, folder: Path) -> None:
         """Take a copy away in one step, so that nobody finds half of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 import botocore.session
@@ -14,7 +14,9 @@ from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
 CONNECT_SECONDS = 5
@@ -62,9 +64,7 @@ def open_clients(settings: Settings) -> Clients:
     """
     endpoint = settings.aws_endpoint_url
     with cloud_faults(f"the fleet {settings.fleet} at {endpoint or 'AWS'}"):
-        session = (
-            _emulator_session(settings.region) if endpoint else boto3.Session(region_name=settings.region)
-        )
+        session = _session(settings)
         config = _config(READ_SECONDS, emulated=endpoint is not None)
         control = config.merge(
             Config(
@@ -81,6 +81,23 @@ def open_clients(settings: Settings) -> Clients:
             dynamodb=session.client("dynamodb", endpoint_url=endpoint, config=config),
             where=endpoint or f"AWS {session.region_name}",
         )
+
+
+@overload
+def open_client(settings: Settings, service: Literal["kms"]) -> KMSClient: ...
+@overload
+def open_client(settings: Settings, service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+def open_client(settings: Settings, service: Literal["kms", "secretsmanager"]) -> Any:
+    """Make the client of a service that only some fleets use, without a request."""
+    endpoint = settings.aws_endpoint_url
+    with cloud_faults(f"{service} at {endpoint or 'AWS'}"):
+        config = _config(READ_SECONDS, emulated=endpoint is not None)
+        return _session(settings).client(service, endpoint_url=endpoint, config=config)
+
+
+def _session(settings: Settings) -> boto3.Session:
+    emulated = settings.aws_endpoint_url is not None
+    return _emulator_session(settings.region) if emulated else boto3.Session(region_name=settings.region)
 
 
 def _emulator_session(region: str | None) -> boto3.Session:

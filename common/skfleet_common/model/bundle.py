@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,45 +11,44 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import skops.io
-from sklearn.pipeline import Pipeline
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, shown
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
-from skfleet_common.model.allowlist import load_model
-from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
+from skfleet_common.model.inputs import is_of_kind
 from skfleet_common.model.manifest import BundleFile, FeatureManifest
-from skfleet_common.model.scoring import FEATURES_STEP, MODEL_STEP, Scored, Scorer
+from skfleet_common.model.model_file import ModelFormat, check_format, dump_model, load_model
+from skfleet_common.model.scoring import Scored, Scorer
 from skfleet_common.model.versions import check_versions
 
 MANIFEST_FILE = "manifest.json"
-MODEL_FILE = "model.skops"
+MODEL_FILE = ModelFormat.SKOPS.file
 GOLDEN_FILE = "golden.parquet"
 METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
 
-#: What a manifest lists: these files, and no other.
-LISTED_FILES = (MODEL_FILE, GOLDEN_FILE, METRICS_FILE)
+#: What a manifest lists beside these and the model's file: nothing else, and not always that.
+_OPTIONAL_FILES = frozenset({REPORT_FILE})
 
 
 class Bundle:
     """A verified model: scores batches as they are read, and data frames."""
 
-    def __init__(
-        self, manifest: FeatureManifest, pipeline: Pipeline, *, digest: str, warnings: list[str]
-    ) -> None:
+    def __init__(self, manifest: FeatureManifest, pipeline: Any, *, digest: str, warnings: list[str]) -> None:
         self.manifest = manifest
         self.digest = digest
         #: What differs from where the bundle was made, under a lenient skew policy.
         self.warnings = warnings
-        #: The scikit-learn pipeline itself; it takes the frame that ``preprocessing.source_frame`` makes.
+        #: The model itself. One that skfleet trained is a pipeline, and takes the frame that
+        #: ``preprocessing.source_frame`` makes; one that was registered takes what it was fitted on.
         self.pipeline = pipeline
         self._scorer = Scorer(
             pipeline,
             features=manifest.features,
-            target=manifest.target,
+            targets=manifest.targets,
             outputs=manifest.outputs,
+            takes=manifest.takes,
             dtype=manifest.feature_dtype,
         )
 
@@ -64,12 +62,12 @@ class Bundle:
         """Give one prediction a row of ``frame``, whose columns may come in any order."""
         return self._scorer.predictor.predict(self._scorer.features(frame))
 
-    def predict_proba(self, frame: pd.DataFrame) -> FloatArray:
+    def predict_proba(self, frame: pd.DataFrame) -> Any:
         """Give class probabilities, a column a class of ``manifest.target.classes``."""
         return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
-    def features(self, frame: pd.DataFrame) -> FloatArray:
-        """Give the feature array, a column a ``manifest.transformed``."""
+    def features(self, frame: pd.DataFrame) -> Any:
+        """Give what the model is called with: the feature array, unless it was registered."""
         return self._scorer.features(frame)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
@@ -83,9 +81,10 @@ class Bundle:
 
 def pack(fitted: FittedBundle) -> dict[str, bytes]:
     """Give the files of a bundle by name; the bundle's digest is :func:`digest_of` its manifest."""
-    model = skops.io.dumps(fitted.pipeline, compression=zipfile.ZIP_DEFLATED)
+    written = ModelFormat(fitted.manifest.format)
+    model = dump_model(fitted.pipeline, written)
     files = {
-        MODEL_FILE: model,
+        written.file: model,
         GOLDEN_FILE: fitted.golden,
         METRICS_FILE: json.dumps(fitted.metrics, sort_keys=True).encode(),
     }
@@ -106,29 +105,26 @@ def digest_of(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def open_bundle(files: Mapping[str, bytes] | Path, *, digest: str, replay: bool = True) -> Bundle:
+def open_bundle(
+    files: Mapping[str, bytes] | Path, *, digest: str, replay: bool = True, allow_joblib: bool = False
+) -> Bundle:
     """Open the bundle with this digest from its files or their folder.
 
     Every byte is checked against the digest, and the versions against the skew policy, before anything
-    is deserialised.
+    is deserialised. ``allow_joblib``: this side has opted in to pickles.
 
     Raises:
         BundleRefused: it is not that bundle, or cannot be trusted.
-        NotReproducibleHere: it is that bundle, but this host's versions are not those that it wants.
+        NotReproducibleHere: it is that bundle, but this host's versions or settings are not those that it
+            wants.
     """
     read = _reader(files)
     manifest = read_manifest(read(MANIFEST_FILE), digest=digest)
-    listed = {file.name: file for file in manifest.files}
-    if sorted(listed) != sorted(LISTED_FILES):
-        raise BundleRefused(f"The bundle {digest[:12]} does not list the files of a bundle; train it again.")
-    raw = {name: _checked(read(name), listed[name]) for name in LISTED_FILES}
-    if manifest.format != "skops":
-        raise BundleRefused(
-            f"The bundle's format is {shown(manifest.format)}, but only skops is read here; train it again."
-        )
+    raw = {file.name: check_file(read(file.name), file) for file in needed_files(manifest, digest=digest)}
+    check_format(manifest.format, allow_joblib=allow_joblib)
     warnings = check_versions(manifest.versions, policy=manifest.skew_policy)
-    pipeline = load_model(raw[MODEL_FILE])
-    if not isinstance(pipeline, Pipeline) or list(pipeline.named_steps) != [FEATURES_STEP, MODEL_STEP]:
+    pipeline = load_model(raw[ModelFormat(manifest.format).file], manifest.format, allow_joblib=allow_joblib)
+    if not is_of_kind(pipeline, manifest.takes):
         raise BundleRefused("The bundle's model is not a pipeline of features and model; train it again.")
     try:
         bundle = Bundle(manifest, pipeline, digest=digest, warnings=warnings)
@@ -155,7 +151,26 @@ def read_manifest(raw: bytes, *, digest: str) -> FeatureManifest:
         raise BundleRefused(f"The bundle's {MANIFEST_FILE} cannot be read: {exc}") from exc
 
 
-def _checked(raw: bytes, listed: BundleFile) -> bytes:
+def needed_files(manifest: FeatureManifest, *, digest: str) -> tuple[BundleFile, ...]:
+    """Give the files that opening reads, if the manifest lists those of a bundle; a report is not read.
+
+    Raises:
+        BundleRefused: it lists others, or lacks one. A name that comes from elsewhere never becomes a path.
+    """
+    model = f"model.{manifest.format}" if manifest.format in set(ModelFormat) else MODEL_FILE
+    needed = {model, GOLDEN_FILE, METRICS_FILE}
+    listed = {file.name: file for file in manifest.files}
+    if len(listed) != len(manifest.files) or not needed <= set(listed) <= needed | _OPTIONAL_FILES:
+        raise BundleRefused(f"The bundle {digest[:12]} does not list the files of a bundle; train it again.")
+    return tuple(file for file in manifest.files if file.name in needed)
+
+
+def check_file(raw: bytes, listed: BundleFile) -> bytes:
+    """Give the bytes back if they are those that the manifest lists.
+
+    Raises:
+        BundleRefused: they are not.
+    """
     if len(raw) != listed.size or hashlib.sha256(raw).hexdigest() != listed.sha256:
         raise BundleRefused(
             f"The bundle's {listed.name} was altered after it was packed; fetch it again, or train it again."

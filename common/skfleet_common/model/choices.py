@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from skfleet_common.model.feature_choices import NO_CHOICES, FeatureChoices
+from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
 
@@ -31,6 +33,25 @@ class FitChoices:
     #: What single columns are to be; what is said by name above goes before it.
     features: FeatureChoices = NO_CHOICES
     skew_policy: SkewPolicy = SkewPolicy.PATCH
+    #: Parameters of the estimator, by name; ``a__b`` is the parameter b of its part a.
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: How better parameters are looked for: grid, random or halving.
+    search: str | None = None
+    #: By parameter, the values to try, or what to draw them from; the model's own space where empty.
+    search_space: Mapping[str, Any] = field(default_factory=dict)
+    #: How many candidates a search that draws them tries.
+    search_iterations: int = 20
+    #: What makes a candidate better, by scikit-learn's name for it.
+    search_scoring: str | None = None
+    search_folds: int = 4
+    #: How probabilities are calibrated: sigmoid or isotonic.
+    calibrate: str | None = None
+    #: In how many parts the rows are split, each predicted by a model of the others; None holds a fifth out.
+    cross_validate: int | None = None
+    #: Whether predictions of rows by models that did not see them are kept, and their ids are read.
+    keep_out_of_sample: bool = False
+    #: How the model is written into the bundle.
+    format: ModelFormat = ModelFormat.SKOPS
     #: Makes the fit repeatable.
     seed: int = 0
 

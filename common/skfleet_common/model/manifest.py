@@ -33,6 +33,19 @@ class FeatureKind(StrEnum):
     CATEGORY = "category"
     #: A date, a time or a timestamp, taken apart.
     MOMENT = "moment"
+    #: Nothing is made of it: the model takes the column itself.
+    RAW = "raw"
+
+
+class Takes(StrEnum):
+    """What a bundle's model is called with."""
+
+    #: The feature array that skfleet builds.
+    FEATURES = "features"
+    #: A data frame of the columns, with the dtypes that docs/models.md lists.
+    FRAME = "frame"
+    #: The same columns as a plain array.
+    ARRAY = "array"
 
 
 class FeatureDtype(StrEnum):
@@ -108,7 +121,8 @@ class TransformedFeature(Shape):
     """One column of the feature array."""
 
     name: str
-    dtype: FeatureDtype = FeatureDtype.FLOAT64
+    #: A :class:`FeatureDtype`, or what a column of a registered model's frame is.
+    dtype: str = FeatureDtype.FLOAT64.value
 
 
 class Target(Shape):
@@ -183,6 +197,7 @@ class FeatureManifest(StoredShape):
     created_at: datetime
     #: The full name of the model, e.g. ``gradient_boosting_classifier``.
     model: str
+    takes: Takes = Takes.FEATURES
     #: How far a replayed golden row may be off, relatively; 0 means equal.
     tolerance: NonNegativeFloat = 0.0
     versions: dict[str, str]
@@ -191,12 +206,19 @@ class FeatureManifest(StoredShape):
     features: tuple[Feature, ...]
     transformed: tuple[TransformedFeature, ...]
     target: Target
+    #: The targets after the first one.
+    further_targets: tuple[Target, ...] = ()
     outputs: tuple[OutputColumn, ...]
     #: How the outputs were distributed out of sample.
     scores: tuple[ScoreHistogram, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
     hints: Hints = Field(default_factory=Hints)
     files: tuple[BundleFile, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target, in the order of the outputs."""
+        return (self.target, *self.further_targets)
 
     @property
     def feature_columns(self) -> tuple[str, ...]:
@@ -206,12 +228,13 @@ class FeatureManifest(StoredShape):
     @property
     def feature_dtype(self) -> FeatureDtype:
         """What the feature array holds."""
-        return self.transformed[0].dtype
+        own = self.takes is Takes.FEATURES and bool(self.transformed)
+        return FeatureDtype(self.transformed[0].dtype) if own else FeatureDtype.FLOAT64
 
     @property
     def categorical_columns(self) -> tuple[str, ...]:
         """The columns whose levels a preflight must count."""
-        return tuple(f.column for f in self.features if f.kind is FeatureKind.CATEGORY)
+        return tuple(feature.column for feature in self.features if feature.levels is not None)
 
     def output_columns(self) -> tuple[OutputColumn, ...]:
         """Give the columns that the model adds to a scored table."""

@@ -14,9 +14,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from skfleet_common.model.classes import class_values
 from skfleet_common.model.manifest import Target
 from skfleet_common.model.out_of_sample import OutOfSample
-from skfleet_common.model.predictor import class_values
 
 
 def evaluate(held: OutOfSample, target: Target) -> dict[str, Any]:
@@ -34,13 +34,12 @@ def _of_regression(held: OutOfSample) -> dict[str, Any]:
 
 
 def _of_classification(held: OutOfSample, target: Target) -> dict[str, Any]:
-    assert held.probabilities is not None  # noqa: S101  (a classification has them)
     labels = class_values(target)
     codes = np.searchsorted(labels.astype(held.y.dtype), held.y)
-    figures = {
-        "accuracy": float(accuracy_score(held.y, held.predicted.astype(held.y.dtype))),
-        "log_loss": float(log_loss(codes, held.probabilities, labels=np.arange(len(labels)))),
-    }
+    figures = {"accuracy": float(accuracy_score(held.y, held.predicted.astype(held.y.dtype)))}
+    if held.probabilities is None:
+        return figures
+    figures["log_loss"] = float(log_loss(codes, held.probabilities, labels=np.arange(len(labels))))
     if len(labels) == 2 and len(np.unique(codes)) == 2:  # noqa: PLR2004  (a ROC curve is of two classes)
         figures["roc_auc"] = float(roc_auc_score(codes, held.probabilities[:, 1]))
         figures["brier"] = float(np.mean((held.probabilities[:, 1] - codes) ** 2))

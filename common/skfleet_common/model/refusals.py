@@ -73,6 +73,10 @@ class UnseenLevel(Refused):
         )
 
 
+class Misbehaved(Refused):
+    """An estimator does not keep scikit-learn's rules. Who wrote it mends it."""
+
+
 def named(names: Sequence[str]) -> str:
     """Give ``' (a, b, c and 4 more)'`` with at most three names, or nothing."""
     if not names:

@@ -7,31 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from sklearn.pipeline import Pipeline
 
-from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
-from skfleet_common.model.arrays import CANONICAL, BoolArray, FloatArray
-from skfleet_common.model.features import FeatureArray, FeatureBuilder
+from skfleet_common.model.arrays import CANONICAL, BoolArray
 from skfleet_common.model.frames import batch_of_frame
-from skfleet_common.model.manifest import Feature, FeatureDtype, Target
-from skfleet_common.model.output_names import PREDICTION, probability_columns
-from skfleet_common.model.predictor import Predictor
+from skfleet_common.model.inputs import input_builder
+from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
+from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.refusals import counted
-
-_WAREHOUSE_TYPES = {
-    LogicalDtype.BOOLEAN: "boolean",
-    LogicalDtype.INTEGER: "bigint",
-    LogicalDtype.TEXT: "text",
-}
-
-#: The steps of the pipeline that a bundle holds.
-FEATURES_STEP = "features"
-MODEL_STEP = "model"
 
 
 @dataclass(frozen=True)
@@ -61,21 +47,31 @@ class Scorer:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        model: Any,
         *,
         features: Sequence[Feature],
-        target: Target,
+        targets: Sequence[Target],
         outputs: Sequence[OutputColumn],
+        takes: Takes = Takes.FEATURES,
         dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
-        self._target = target
+        self._targets = tuple(targets)
         self._output_names = [column.name for column in outputs]
-        self.builder = FeatureBuilder(features, pipeline.named_steps[FEATURES_STEP], dtype=dtype)
-        self.predictor = Predictor(pipeline.named_steps[MODEL_STEP], target)
+        said = {column.source for column in outputs}
+        self._scores = next(
+            (scores for scores in Scores if scores in said - {Scores.NOTHING}), Scores.NOTHING
+        )
+        self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
+        self.predictor = Predictor(estimator, *self._targets)
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the feature array; None where the model takes something else."""
+        return getattr(self.builder, "width", None)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
-        """Score rows as a reader gives them; see :meth:`FeatureBuilder.build` for what it refuses."""
+        """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""
         built = self.builder.build(batch)
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[list(built.rejects)] = False
@@ -85,13 +81,13 @@ class Scorer:
         ]
         return _without_endless(Scored(rejected, kept, self._outputs(X)))
 
-    def features(self, frame: pd.DataFrame) -> FloatArray:
-        """Give the feature array of a data frame, a row a row.
+    def features(self, frame: pd.DataFrame) -> Any:
+        """Give what the model is called with for a data frame: the feature array, a row a row.
 
         Raises:
             Refused: a row cannot be scored.
         """
-        built: FeatureArray = self.builder.build(batch_of_frame(frame, self._features))
+        built = self.builder.build(batch_of_frame(frame, self._features))
         if built.rejects:
             reason = next(iter(built.rejects.values()))
             raise Refused(
@@ -99,18 +95,14 @@ class Scorer:
             )
         return built.X
 
-    def _outputs(self, X: FloatArray) -> pa.RecordBatch:
-        if self._target.classes is None:
-            columns: list[npt.NDArray[Any]] = [self.predictor.predict(X)]
-            kind = pa.float64()
-        else:
-            probabilities = self.predictor.predict_proba(X)
-            columns = [self.predictor.label(X, probabilities), *probabilities.T]
-            kind = CANONICAL[self._target.classes.dtype]
-        if any(np.shape(values) != (len(X),) for values in columns):
-            raise ValueError("the estimator gives another number of predictions than there are rows")
-        kinds = [kind, *[pa.float64()] * (len(columns) - 1)]
-        arrays = [pa.array(values, type=kind) for values, kind in zip(columns, kinds, strict=True)]
+    def _outputs(self, X: Any) -> pa.RecordBatch:
+        arrays: list[pa.Array] = []
+        answers = self.predictor.answers(X, self._scores)
+        for target, answer in zip(self._targets, answers, strict=True):
+            kind = pa.float64() if target.classes is None else CANONICAL[target.classes.dtype]
+            arrays.append(pa.array(answer.values, type=kind))
+            if answer.scores is not None:
+                arrays += [pa.array(values, type=pa.float64()) for values in answer.scores.T]
         return pa.RecordBatch.from_arrays(arrays, names=self._output_names)
 
 
@@ -128,20 +120,3 @@ def _without_endless(scored: Scored) -> Scored:
     found = [Reject(row, "the model gives no finite number for it", quarantined=True) for row in rows]
     rejected = sorted([*scored.rejected, *found], key=lambda reject: reject.row)
     return Scored(rejected, kept, scored.outputs.filter(pa.array(finite)))
-
-
-def output_columns_of(target: Target) -> tuple[OutputColumn, ...]:
-    """Give the columns that a model of ``target`` adds, with PostgreSQL's types."""
-    if target.classes is None:
-        return (
-            OutputColumn(
-                name=PREDICTION, warehouse_type="double precision", source="prediction", nullable=False
-            ),
-        )
-    kind = _WAREHOUSE_TYPES[target.classes.dtype]
-    prediction = OutputColumn(name=PREDICTION, warehouse_type=kind, source="prediction", nullable=False)
-    probabilities = [
-        OutputColumn(name=name, warehouse_type="double precision", source="probability", nullable=False)
-        for name in probability_columns(target.classes.values)
-    ]
-    return (prediction, *probabilities)

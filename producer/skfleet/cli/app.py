@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skfleet.cli import demo, jobs, local, models, operations, predict, train
+from skfleet.cli import demo, jobs, local, models, operations, predict, register, train
 from skfleet.cli.output import emit_json, stderr
 from skfleet_common.contracts.errors import SkfleetError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(local.app, name="local")
 app.command()(train.train)
+app.command()(register.register)
 app.command()(models.models)
 app.command()(predict.predict)
 app.command()(jobs.jobs)

@@ -1,0 +1,138 @@
+"""Registered: what a model that was fitted elsewhere says of itself, and what a sample shows of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.pipeline import Pipeline
+
+from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.model.manifest import Learning, Levels, Takes, Target
+from skfleet_common.model.targets import MAX_CLASSES
+
+
+def check_model(model: object, *, named: str) -> None:
+    """Refuse what cannot be called to predict.
+
+    Raises:
+        Refused: it is a class, a function, or has no ``predict``.
+    """
+    if inspect.isclass(model):
+        raise Refused(f"{named} holds the class {model.__name__}, not a fitted model; fit one and save that.")
+    if not callable(getattr(model, "predict", None)):
+        raise Refused(
+            f"{named} holds something of type {type(model).__name__}, which has no predict and so is no "
+            "model; save a fitted classifier or regressor, or a Pipeline that ends in one."
+        )
+
+
+def learning_of(model: Any) -> Learning:
+    """Give what the model learned to do.
+
+    Raises:
+        Refused: it is neither a classifier nor a regressor.
+    """
+    if hasattr(model, "__sklearn_tags__"):
+        if is_classifier(model):
+            return Learning.CLASSIFICATION
+        if is_regressor(model):
+            return Learning.REGRESSION
+        if is_clusterer(model) or is_outlier_detector(model):
+            raise Refused(
+                f"The model, a {type(model).__name__}, is neither a classifier nor a regressor, and only "
+                "those are scored."
+            )
+    return Learning.CLASSIFICATION if _classes(model) is not None else Learning.REGRESSION
+
+
+def target_of_model(model: Any, *, column: str, learning: Learning) -> Target:
+    """Give the target that the model learned, its classes in the order of ``classes_``.
+
+    Raises:
+        Refused: the classes are of a kind that no column holds, or not of one target.
+    """
+    if learning is Learning.REGRESSION:
+        return Target(column=column, dtype=LogicalDtype.FLOAT64, learning=learning)
+    classes = _classes(model)
+    if classes is None:
+        raise Refused(
+            f"The model, a {type(model).__name__}, is a classifier without classes_, so what it predicts "
+            "cannot be told; fit it before it is saved."
+        )
+    if isinstance(classes, list) or np.ndim(classes) != 1:
+        raise Refused("The model predicts several targets at once; register one model a target.")
+    if len(classes) > MAX_CLASSES:
+        raise Refused(f"The model has {len(classes):,} classes, and a model may have {MAX_CLASSES}.")
+    if not callable(getattr(model, "predict_proba", None)):
+        raise Refused(
+            f"The model, a {type(model).__name__}, has no predict_proba; wrap it in CalibratedClassifierCV "
+            "before it is fitted."
+        )
+    dtype, values = _levels(np.asarray(classes).tolist())
+    return Target(column=column, dtype=dtype, learning=learning, classes=Levels(dtype=dtype, values=values))
+
+
+def _classes(model: Any) -> Any:
+    """Give ``classes_``; a property of a model that is not fitted may raise anything."""
+    try:
+        return getattr(model, "classes_", None)
+    except Exception:  # noqa: BLE001  (as said; the prediction that follows says what is wrong)
+        return None
+
+
+def _levels(classes: list[Any]) -> tuple[LogicalDtype, tuple[Any, ...]]:
+    if all(isinstance(value, bool) for value in classes):
+        return LogicalDtype.BOOLEAN, tuple(classes)
+    if all(isinstance(value, str) for value in classes):
+        return LogicalDtype.TEXT, tuple(classes)
+    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in classes)
+    if are_numbers and all(float(value).is_integer() for value in classes):
+        return LogicalDtype.INTEGER, tuple(int(value) for value in classes)
+    raise Refused(
+        f"The model's classes are {shown(', '.join(map(repr, classes[:5])))}, and classes must be all whole "
+        "numbers, all text or all booleans; fit it on such labels."
+    )
+
+
+def names_of_inputs(model: Any) -> tuple[str, ...] | None:
+    """Give the columns that the model was fitted on, in its order; None if they had no names."""
+    try:
+        names = getattr(model, "feature_names_in_", None)
+    except Exception:  # noqa: BLE001  (a property that delegates to a step may raise anything)
+        return None
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    # LightGBM makes such names up for a plain array.
+    if [*names] == [f"Column_{position}" for position in range(len(names))]:
+        return None
+    return tuple(str(name) for name in names)
+
+
+def count_of_inputs(model: Any) -> int | None:
+    """Give how many columns the model was fitted on, if it says."""
+    try:
+        count = getattr(model, "n_features_in_", None)
+    except Exception:  # noqa: BLE001  (as above)
+        return None
+    return None if count is None else int(count)
+
+
+def guess_takes(model: Any) -> Takes:
+    """Give what the model is called with: a frame if it knows columns by name or asks for none."""
+    if names_of_inputs(model) is not None:
+        return Takes.FRAME
+    # A pipeline that did not count its columns looked into them by itself: it began with a frame.
+    return Takes.FRAME if isinstance(model, Pipeline) and count_of_inputs(model) is None else Takes.ARRAY
+
+
+def described(model: Any) -> str:
+    """Give the model's class, that of a pipeline with its steps: ``Pipeline(StandardScaler, Ridge)``."""
+    if isinstance(model, Pipeline):
+        steps: Sequence[Any] = [step for _, step in model.steps if step not in {None, "passthrough"}]
+        return f"Pipeline({', '.join(described(step) for step in steps)})"
+    return type(model).__name__

@@ -1,0 +1,144 @@
+"""Registration: from a model that was fitted elsewhere and a sample to everything that a bundle needs."""
+
+from __future__ import annotations
+
+import time
+import warnings as python_warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from skfleet_common.contracts.columns import Column
+from skfleet_common.contracts.errors import Refused
+from skfleet_common.model.arrays import canonical_array
+from skfleet_common.model.choices import NOWHERE, Origin
+from skfleet_common.model.estimators.traits import SUMS_TOLERANCE
+from skfleet_common.model.fingerprint import fingerprint
+from skfleet_common.model.fit import FittedBundle
+from skfleet_common.model.frame_inputs import FrameBuilder
+from skfleet_common.model.golden import choose_golden, golden_bytes
+from skfleet_common.model.manifest import (
+    Feature,
+    FeatureManifest,
+    Hints,
+    Provenance,
+    Takes,
+    TransformedFeature,
+)
+from skfleet_common.model.outputs import output_columns_of
+from skfleet_common.model.predictor import Scores
+from skfleet_common.model.refusals import counted
+from skfleet_common.model.registered import (
+    check_model,
+    described,
+    guess_takes,
+    learning_of,
+    target_of_model,
+)
+from skfleet_common.model.sample_columns import Registration, inputs_of, raw_features
+from skfleet_common.model.scoring import Scorer
+from skfleet_common.model.trial import check_repeatable, scorable_rows
+from skfleet_common.model.versions import current_versions
+
+#: Fewer rows are scored several times over, so that the speed is not that of the first call.
+_TIMED_ROWS = 2_000
+
+
+def describe_model(
+    model: Any,
+    sample: pa.Table,
+    *,
+    columns: Sequence[Column],
+    asked: Registration,
+    origin: Origin = NOWHERE,
+    named: str = "The model",
+) -> FittedBundle:
+    """Give a fitted model with a manifest and golden rows, which are taken from ``sample``.
+
+    Raises:
+        Refused: it is no model, does not fit the sample, or predicts otherwise when it is asked again.
+    """
+    check_model(model, named=named)
+    with python_warnings.catch_warnings(record=True) as caught:
+        python_warnings.simplefilter("always")
+        made = _described(model, sample, columns, asked, origin)
+    texts = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
+    notes = (*made.warnings, *(f"The model warned: {text}" for text in texts))
+    return replace(made, warnings=notes)
+
+
+def _described(
+    model: Any, sample: pa.Table, columns: Sequence[Column], asked: Registration, origin: Origin
+) -> FittedBundle:
+    if sample.num_rows == 0:
+        raise Refused("The sample has no rows, so nothing shows what the model does; give it some.")
+    target = target_of_model(model, column=asked.target or "", learning=learning_of(model))
+    takes = asked.takes or guess_takes(model)
+    inputs, roles = inputs_of(model, columns, asked, takes=takes)
+    features = raw_features(sample, inputs, asked)
+    scores = Scores.NOTHING if target.classes is None else Scores.PROBABILITY
+    outputs = output_columns_of([target], scores)
+    scorer = Scorer(model, features=features, targets=[target], outputs=outputs, takes=takes)
+    rows = scorable_rows(sample.select([feature.column for feature in features]), scorer)
+    is_exact = check_repeatable(scorer, rows)
+    manifest = FeatureManifest(
+        name=asked.name,
+        format=asked.format,
+        creator=f"skfleet {version('skfleet')}",
+        created_at=datetime.now(UTC),
+        model=described(model),
+        takes=takes,
+        tolerance=0.0 if is_exact else SUMS_TOLERANCE,
+        versions=current_versions(),
+        skew_policy=asked.skew_policy,
+        columns=roles,
+        features=features,
+        transformed=_transformed(features, takes, rows),
+        target=target,
+        outputs=outputs,
+        provenance=Provenance(
+            source=origin.source,
+            where=origin.where,
+            rows=sample.num_rows,
+            rows_rejected=sample.num_rows - rows.num_rows,
+            fingerprint=fingerprint(
+                [(f.column, canonical_array(sample, f.column, f.dtype)) for f in features]
+            ),
+            seed=asked.seed,
+        ),
+        hints=_hints(scorer, rows),
+    )
+    left = sample.num_rows - rows.num_rows
+    return FittedBundle(
+        manifest=manifest,
+        pipeline=model,
+        golden=golden_bytes(rows.take(choose_golden(rows, features, seed=asked.seed)), scorer),
+        metrics={"skipped": "the model was fitted elsewhere"},
+        warnings=(f"The model rejects {counted(left)} of the sample.",) if left else (),
+    )
+
+
+def _transformed(features: Sequence[Feature], takes: Takes, rows: pa.Table) -> tuple[TransformedFeature, ...]:
+    X = FrameBuilder(features, takes).build(rows.slice(0, 1)).X
+    dtypes = list(X.dtypes) if isinstance(X, pd.DataFrame) else [X.dtype] * len(features)
+    return tuple(
+        TransformedFeature(name=feature.column, dtype=str(dtype))
+        for feature, dtype in zip(features, dtypes, strict=True)
+    )
+
+
+def _hints(scorer: Scorer, rows: pa.Table) -> Hints:
+    batch = pa.concat_tables([rows] * -(-_TIMED_ROWS // rows.num_rows)).combine_chunks()
+    started = time.process_time()
+    scorer.score(batch)
+    seconds = time.process_time() - started
+    return Hints(
+        rows_per_second_per_core=batch.num_rows / max(seconds, 1e-9),
+        # As read, and as much again for what the model makes of it.
+        bytes_per_row=2 * batch.nbytes / batch.num_rows,
+    )

@@ -1,0 +1,83 @@
+"""Trial: what a model that was fitted elsewhere does with a sample, and whether it always does the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from skfleet_common.contracts.errors import Refused, SkfleetError, shown
+from skfleet_common.model.arrays import FloatArray
+from skfleet_common.model.estimators.traits import SUMS_TOLERANCE
+from skfleet_common.model.scoring import Scorer
+
+#: Rows that are also scored one by one.
+_ALONE = 8
+
+
+def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
+    """Give the rows of the sample that the model scores.
+
+    Raises:
+        Refused: it raises, or scores none of them.
+    """
+    try:
+        scored = scorer.score(sample)
+    except SkfleetError:
+        raise
+    except Exception as exc:
+        said = shown(str(exc).strip().split("\n")[0])
+        raise Refused(
+            f"The model cannot score the sample ({type(exc).__name__}: {said}); give a sample with the "
+            "columns and types that it was fitted on, or fit it first."
+        ) from exc
+    if not scored.kept.any():
+        reason = scored.rejected[0].reason
+        raise Refused(f"The model scores no row of the sample ({reason}); give one that it can score.")
+    return sample.filter(pa.array(scored.kept))
+
+
+def check_repeatable(scorer: Scorer, rows: pa.Table) -> bool:
+    """Give whether the same rows gave the same bits again, at once and in parts.
+
+    Raises:
+        Refused: they gave other outputs.
+    """
+    first = _outputs(scorer, [rows])
+    again = _outputs(scorer, [rows])
+    if not _alike(first, again):
+        raise Refused(
+            "The model predicts otherwise when it is asked again about the same rows, so no worker could "
+            "reproduce it; set its random_state, or make it predict without chance."
+        )
+    half = rows.num_rows // 2
+    singly = [rows.slice(row, 1) for row in range(min(_ALONE, rows.num_rows))]
+    parts = [part for part in (rows.slice(0, half), rows.slice(half)) if part.num_rows]
+    halves = _outputs(scorer, parts)
+    alone = _outputs(scorer, singly)
+    if not _alike(first, halves) or not _alike({n: v[: len(singly)] for n, v in first.items()}, alone):
+        raise Refused(
+            "The model's prediction for a row depends on the rows beside it, and a fleet cuts tables into "
+            "parts; take out of it what looks at the whole input, such as ranks or means of the batch."
+        )
+    return all(np.array_equal(first[name], values) for name, values in (*again.items(), *halves.items()))
+
+
+def _outputs(scorer: Scorer, parts: list[pa.Table]) -> dict[str, FloatArray]:
+    scored = [scorer.score(part).outputs for part in parts]
+    joined = pa.Table.from_batches(scored)
+    return {name: joined.column(name).to_numpy() for name in joined.schema.names}
+
+
+def _alike(left: dict[str, FloatArray], right: dict[str, FloatArray]) -> bool:
+    for name, values in left.items():
+        others = right[name]
+        if len(values) != len(others):
+            return False
+        if values.dtype.kind != "f":
+            if not np.array_equal(values, others):
+                return False
+            continue
+        size = float(np.abs(values).max(initial=0.0))
+        if not np.allclose(values, others, rtol=SUMS_TOLERANCE, atol=SUMS_TOLERANCE * size):
+            return False
+    return True
