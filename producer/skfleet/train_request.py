@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Required, Unpack, cast
 
-from skfleet.fit_keywords import FitKeywords, fit_choices, several
+from skfleet.fit_keywords import FitKeywords, fit_choices
 from skfleet.inputs.asked import InputAsked, InputKeywords
 from skfleet_common.contracts.names import check_name
 from skfleet_common.model.choices import FitChoices
@@ -41,11 +41,11 @@ def train_request(**keywords: Unpack[TrainKeywords]) -> TrainRequest:
     check_name("model", given["name"])
     of_input = {name: given.pop(name) for name in InputKeywords.__annotations__ if name in given}
     of_input = {name: value for name, value in of_input.items() if value is not None}
-    for files in {"csv", "parquet"} & of_input.keys():
-        of_input[files] = _paths(of_input[files])
+    for listed in {"csv", "parquet", "null_text"} & of_input.keys():
+        of_input[listed] = _texts(of_input[listed])
     return TrainRequest(input=InputAsked(**of_input), choices=fit_choices(**given))
 
 
-def _paths(given: Any) -> tuple[str, ...]:
+def _texts(given: Any) -> tuple[str, ...]:
     listed = given if isinstance(given, (list, tuple)) else [given]
-    return several([str(path) for path in listed])
+    return tuple(str(one) for one in listed)
