@@ -17,9 +17,51 @@ Table = Annotated[
     str | None,
     typer.Option(help="A table: schema.name, parts may be double-quoted.", rich_help_panel=_SOURCE),
 ]
+Query = Annotated[
+    str | None, typer.Option(help="A query: one SELECT, in place of a table.", rich_help_panel=_SOURCE)
+]
+Csv = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A CSV file, here or s3://BUCKET/KEY, plain or compressed; may repeat, and hold *.",
+        rich_help_panel=_SOURCE,
+    ),
+]
+Parquet = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A Parquet file, here or s3://BUCKET/KEY; may repeat, and hold *.", rich_help_panel=_SOURCE
+    ),
+]
 Where = Annotated[
     str | None,
     typer.Option(help="Only rows of the table that satisfy this SQL expression.", rich_help_panel=_SOURCE),
+]
+
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        help="Learn from this many rows, drawn by --seed (and --id-column, from a table).",
+        rich_help_panel=_SOURCE,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        help="What separates the fields of the CSV file, if it is not to be told from it; tab for a tab.",
+        rich_help_panel=_SOURCE,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of the CSV file: utf-8, cp1252, latin-1 …", rich_help_panel=_SOURCE),
+]
+NullText = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A text that means NULL wherever it stands in the CSV file; may repeat.",
+        rich_help_panel=_SOURCE,
+    ),
 ]
 
 # Columns
@@ -36,6 +78,14 @@ IdColumn = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None, typer.Option(help="Columns that are no features.", rich_help_panel=_COLUMNS)
+]
+Type = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="COLUMN=integer|float|decimal|boolean|text|date|time|timestamp|timestamptz, where the source "
+        "says otherwise; may repeat.",
+        rich_help_panel=_COLUMNS,
+    ),
 ]
 Categorical = Annotated[
     list[str] | None,
@@ -85,3 +135,7 @@ ToleratedUnseen = Annotated[
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say columns, types, roles and rows; fit and register nothing.")
+]
