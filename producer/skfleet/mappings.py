@@ -42,7 +42,7 @@ def _read(words: str, *, flag: str) -> dict[str, Any]:
         if Path(words).is_file():
             return _of_file(Path(words), flag=flag)
         raise UsageError(
-            f"{flag} {shown(words)} is neither NAME=VALUE nor a JSON object nor @FILE; write it as one of them."
+            f"{flag} {shown(words)} is neither NAME=VALUE nor a JSON object nor @FILE; write it as one."
         )
     return {name.strip(): _value(value)}
 

@@ -1,4 +1,4 @@
-"""Out-of-sample rows: what twins of a trained model say of rows unseen by them, written where it was asked."""
+"""Out-of-sample rows: what twins of a trained model say of rows unseen by them, and where it is written."""
 
 from __future__ import annotations
 

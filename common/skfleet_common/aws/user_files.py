@@ -141,6 +141,6 @@ def _copy(blocks: Iterable[bytes], size: int, path: Path, on_bytes: Callable[[in
         if exc.errno not in _NO_ROOM:
             raise
         raise EnvironmentFault(
-            f"There is no room for {size:,} bytes in {path.parent} ({exc.strerror}); free some, or set TMPDIR."
+            f"There is no room for {size:,} bytes in {path.parent} ({exc.strerror}); free some or set TMPDIR."
         ) from exc
     return done

@@ -84,8 +84,9 @@ class CsvFile:
         others = [number for number, _ in uneven]
         also = f", and so it is in {len(others):,} more" if others else ""
         return Refused(
-            f"{self.file.label} has {counted_fields(fields)} in line {line:,}, but {width} column names{also};"
-            " correct it, put fields that hold the delimiter into double quotes, or name another --delimiter."
+            f"{self.file.label} has {counted_fields(fields)} in line {line:,}, but {width} column "
+            f"names{also}; correct it, put fields that hold the delimiter into double quotes, or name another "
+            "--delimiter."
         )
 
     def lines_of(self, rows: Sequence[int]) -> list[int]:
@@ -127,8 +128,8 @@ class CsvFile:
                 "opens a double quote that nothing closes" if exc.at_end else "has text behind a quoted field"
             )
             raise Refused(
-                f"The row of {self.file.label} that begins in line {exc.line:,} {what}; correct it, and write "
-                "quotes inside a field twice."
+                f"The row of {self.file.label} that begins in line {exc.line:,} {what}; correct it, and "
+                "write quotes inside a field twice."
             ) from exc
 
     def _with_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:

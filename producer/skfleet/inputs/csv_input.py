@@ -121,15 +121,19 @@ class CsvInput:
             sampled=None if self.sample is None else self.sample.rows,
         )
 
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse values that are not of their column's type, and rows that would not fit in memory."""
+        for name in names:
+            self._refuse_odd(name)
+        self._refuse_too_large(names)
+
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of all rows, or of the sample.
 
         Raises:
             Refused: a column holds values that are not of its type, or the rows do not fit in memory.
         """
-        for name in names:
-            self._refuse_odd(name)
-        self._refuse_too_large(names)
+        self.check(names)
         dtypes = {name: self.findings[name].dtype for name in names}
         picked = Picked(self.sample, sum(file.rows for file in self.files))
         batches: list[pa.RecordBatch] = []
@@ -224,8 +228,8 @@ def _look_through(files: Sequence[_Read], names: Sequence[str], *, steps: Steps)
         return tallies
     longest = BLOCK_BYTES[-1] // 1024**2
     raise Refused(
-        f"{label_of([file.csv.file for file in files])} has a row longer than {longest} MB; shorten it, or close "
-        "the double quote that is left open."
+        f"{label_of([file.csv.file for file in files])} has a row longer than {longest} MB; shorten it, or "
+        "close the double quote that is left open."
     )
 
 

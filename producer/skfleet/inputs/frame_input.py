@@ -66,15 +66,19 @@ class FrameInput:
         sampled = None if self.sample is None else self.sample.rows
         return Origin(source="a DataFrame", kind="frame", sampled=sampled)
 
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse rows that would not fit in memory."""
+        rows = self.rows or 0
+        needed = needed_bytes(rows, len(names), table_bytes=rows * len(names) * _VALUE_BYTES)
+        refuse_too_large(self.label, needed, rows=rows, remedy="frame.sample(…)")
+
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of all rows, or of the sample.
 
         Raises:
             Refused: a column holds a mixture of types, or the rows do not fit in memory.
         """
-        rows = self.rows or 0
-        needed = needed_bytes(rows, len(names), table_bytes=rows * len(names) * _VALUE_BYTES)
-        refuse_too_large(self.label, needed, rows=rows, remedy="frame.sample(…)")
+        self.check(names)
         frame = self.frame
         if self.sample is not None:
             frame = frame.iloc[self.sample.positions(len(frame))]

@@ -82,14 +82,18 @@ class ParquetInput:
         sampled = None if self.sample is None else self.sample.rows
         return Origin(source=self.label, kind="parquet", files=tuple(files), sampled=sampled)
 
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse rows that would not fit in memory."""
+        self._refuse_too_large(names, {column.name: column.dtype for column in self.columns})
+
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of all rows, or of the sample.
 
         Raises:
             Refused: a value cannot be read, or the rows do not fit in memory.
         """
+        self.check(names)
         dtypes = {column.name: column.dtype for column in self.columns}
-        self._refuse_too_large(names, dtypes)
         picked = Picked(self.sample, self.total_rows)
         batches: list[pa.RecordBatch] = []
         done = 0

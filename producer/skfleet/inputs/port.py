@@ -27,6 +27,13 @@ class TrainingInput(Protocol):
     def rows(self) -> int | None:
         """How many rows will be read, exactly for files and frames; None if nobody knows."""
 
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse what is known to be wrong with the named columns before they are read.
+
+        Raises:
+            Refused: as :meth:`read` would.
+        """
+
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of all rows, each as :class:`LogicalDtype` says a reader gives it.
 

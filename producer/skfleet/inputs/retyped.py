@@ -78,6 +78,10 @@ class RetypedInput:
         """The source's own."""
         return self.source.origin
 
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse what the source refuses."""
+        self.source.check(names)
+
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns, converted.
 
@@ -139,8 +143,8 @@ def _cast(array: pa.Array, dtype: LogicalDtype, wanted: LogicalDtype) -> pa.Arra
         pa.ArrowInvalid: a value would become another one.
     """
     array = array.cast(CANONICAL[dtype])
-    if wanted is LogicalDtype.TEXT:
-        return array.cast(pa.string())
+    if wanted in _MOMENTS and dtype in _MOMENTS:
+        return _moments(array, dtype, wanted)
     if wanted is LogicalDtype.BOOLEAN:
         if not pc.all(pc.or_(pc.equal(array, 0), pc.equal(array, 1)), min_count=0).as_py():
             raise pa.ArrowInvalid("a number other than 0 and 1")
@@ -148,19 +152,18 @@ def _cast(array: pa.Array, dtype: LogicalDtype, wanted: LogicalDtype) -> pa.Arra
     if wanted in _FLOATS:
         return array.cast(pa.float64(), safe=False).cast(CANONICAL[wanted], safe=False)
     if wanted is LogicalDtype.INTEGER and dtype in _FLOATS:
-        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array).cast(pa.int64())
-    if wanted in _MOMENTS:
-        # A moment without a zone is taken as UTC, and one with a zone is said in UTC.
-        local = array.cast(pa.timestamp("us", tz="UTC" if dtype is LogicalDtype.TIMESTAMPTZ else None))
-        if wanted is LogicalDtype.DATE:
-            return _dates(local)
-        return local.cast(pa.int64()).cast(CANONICAL[wanted])
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     return array.cast(CANONICAL[wanted])
 
 
-def _dates(moments: pa.Array) -> pa.Array:
-    dates = moments.cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
+def _moments(array: pa.Array, dtype: LogicalDtype, wanted: LogicalDtype) -> pa.Array:
+    """Convert moments: one without a zone is taken as UTC, and one with a zone is said in UTC."""
+    zone = "UTC" if dtype is LogicalDtype.TIMESTAMPTZ else None
+    moments = array.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())
+    if wanted is not LogicalDtype.DATE:
+        return moments.cast(CANONICAL[wanted])
+    dates = moments.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
     back = dates.cast(pa.timestamp("us")).cast(pa.int64())
-    if not pc.all(pc.equal(back, moments.cast(pa.int64())), min_count=0).as_py():
+    if not pc.all(pc.equal(back, moments), min_count=0).as_py():
         raise pa.ArrowInvalid("a time of day")
     return dates

@@ -66,7 +66,7 @@ class TableInput:
     @property
     def label(self) -> str:
         """The table's full name, or that it is a query."""
-        return str(self.selection.table.name)
+        return "The query" if self.selection.query is not None else str(self.selection.table.name)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -90,8 +90,14 @@ class TableInput:
         """Table and condition, or the query."""
         sampled = None if self.selection.sample is None else self.selection.sample.rows
         if self.selection.query is not None:
-            return Origin(source=self.label, kind="query", query=self.selection.query, sampled=sampled)
+            return Origin(source="a query", kind="query", query=self.selection.query, sampled=sampled)
         return Origin(source=self.label, kind="table", where=self.selection.where, sampled=sampled)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse rows that would not fit in memory, if the database's estimate is of these very rows."""
+        is_whole = self.selection.where is None and self.selection.query is None
+        if is_whole and self.rows:
+            self._refuse_too_large(self.rows, len(names), self.rows * len(names) * _VALUE_BYTES)
 
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of the selected rows; the bar's total is the database's estimate.
@@ -99,9 +105,7 @@ class TableInput:
         Raises:
             Refused: a value cannot be read, or the rows do not fit in memory.
         """
-        is_whole = self.selection.where is None and self.selection.query is None
-        if is_whole and self.rows:
-            self._refuse_too_large(self.rows, len(names), self.rows * len(names) * _VALUE_BYTES)
+        self.check(names)
         batches: list[pa.RecordBatch] = []
         rows, read_bytes, looked_at = 0, 0, 0
         with steps.step("Reading training rows", total=self.rows) as step:
