@@ -18,7 +18,7 @@ from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
 from skfleet_common.model.fingerprint import fingerprint
-from skfleet_common.model.fitted import FittedModel, check_storable, fit_to
+from skfleet_common.model.fitted import FittedModel, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.notices import Notice
@@ -122,7 +122,6 @@ def _fit(
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
     )
-    check_storable(fitted.model, asked, choices)
     return FittedBundle(
         manifest=manifest,
         pipeline=fitted.model,
