@@ -29,6 +29,7 @@ SHOP_COLUMNS = [
     Column(name="member", warehouse_type="boolean", dtype=LogicalDtype.BOOLEAN),
     Column(name='City Of "Birth"', warehouse_type="text", dtype=LogicalDtype.TEXT),
     Column(name="born", warehouse_type="date", dtype=LogicalDtype.DATE),
+    Column(name="opens", warehouse_type="time without time zone", dtype=LogicalDtype.TIME),
     Column(name="seen", warehouse_type="timestamp without time zone", dtype=LogicalDtype.TIMESTAMP),
     Column(name="paid", warehouse_type="timestamp with time zone", dtype=LogicalDtype.TIMESTAMPTZ),
     Column(name="payload", warehouse_type="jsonb", dtype=LogicalDtype.OTHER),
@@ -48,6 +49,7 @@ _TYPES = {
     "member": pa.bool_(),
     CITY: pa.string(),
     "born": pa.date32(),
+    "opens": pa.time64("us"),
     "seen": pa.timestamp("us"),
     "paid": pa.timestamp("us", tz="UTC"),
     "payload": pa.string(),
@@ -75,6 +77,7 @@ def shop_rows(rows: int = 400, *, seed: int = 0, nulls: float = 0.1) -> pa.Table
             "member": bool(random.integers(0, 2)),
             CITY: CITIES[int(random.integers(0, len(CITIES)))],
             "born": date(1950, 1, 1) + timedelta(days=int(random.integers(0, 20_000))),
+            "opens": moment.time(),
             "seen": moment.replace(tzinfo=None),
             "paid": moment + timedelta(hours=3),
             "payload": "{}",
@@ -103,7 +106,8 @@ def as_driver_gives(table: pa.Table) -> pd.DataFrame:
                 [value and float(str(np.float32(value))) for value in values], dtype="float64"
             )
         else:
-            columns[name] = pd.Series(values) if name != "born" else pd.Series(values, dtype=object)
+            kind = object if name in {"born", "opens"} else None
+            columns[name] = pd.Series(values, dtype=kind)
     return pd.DataFrame({**columns, "one more": 1})
 
 
@@ -115,8 +119,8 @@ def fit_shop(table: pa.Table | None = None, **settings: Any) -> FittedBundle:
     """Fit a small model of the shop; classifies ``returned`` unless told otherwise."""
     target = settings.pop("target", "returned")
     other = "returned" if target == "amount" else "amount"
-    origin = settings.pop("origin", NOWHERE)
     settings = {"id_columns": ("id",), "exclude": (other,), **settings}
+    origin = settings.pop("origin", NOWHERE)
     choices = FitChoices(targets=(target,), **settings)
     rows = shop_rows() if table is None else table
     return fit_model(rows, columns=SHOP_COLUMNS, choices=choices, origin=origin)

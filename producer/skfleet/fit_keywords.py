@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
 from skfleet.naming import find_column, find_columns, names_of
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.choices import FitChoices
+from skfleet_common.model.features_file import read_features
 
 
 class FitKeywords(TypedDict, total=False):
@@ -29,6 +31,8 @@ class FitKeywords(TypedDict, total=False):
     unseen_policy: Mapping[str, str] | str | None
     #: Share of rows with an unseen level that the policy ``other`` lets pass.
     tolerated_unseen: float | None
+    #: What single columns are to be: a features file, or what one holds.
+    features: str | Path | Mapping[str, Any] | None
     #: Makes the fit repeatable.
     seed: int | None
 
@@ -57,6 +61,8 @@ def fit_choices(
     given = {key: value for key, value in cast("dict[str, Any]", keywords).items() if value is not None}
     for key in _SEVERAL & given.keys():
         given[key] = several(given[key])
+    if "features" in given:
+        given["features"] = read_features(given["features"])
     return FitChoices(targets=several(target), name=name, id_columns=several(id_column), **given)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from model_samples import CITY, SHOP_COLUMNS, as_driver_gives, fit_shop, open_again, shop_rows
 from skfleet_common.model.bundle import Bundle
+from skfleet_common.model.feature_choices import ColumnChoices, FeatureChoices
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.golden import same_bits
 from skfleet_common.model.preprocessing import source_frame
@@ -132,7 +133,8 @@ def test_rare_levels_share_a_column_with_unseen_ones_in_a_linear_model() -> None
     names = [f"L{number}" if number < 150 else "common" for number in range(rows)]
     table = shop_rows(rows, nulls=0)
     table = table.set_column(table.schema.get_field_index(CITY), CITY, pa.array(names))
-    bundle = open_again(fit_shop(table, model="logistic_regression"))
+    every_level = FeatureChoices(columns={CITY: ColumnChoices(rare=0)})
+    bundle = open_again(fit_shop(table, model="logistic_regression", features=every_level))
     width = sum(feature.name.startswith(f"{CITY}=") for feature in bundle.manifest.transformed)
     assert width == 100
     frame = as_driver_gives(table).iloc[[149, 1_000]].assign(**{CITY: ["Atlantis", "common"]})

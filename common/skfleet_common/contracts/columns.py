@@ -13,8 +13,8 @@ class LogicalDtype(StrEnum):
 
     A reader hands features over as Arrow arrays: any Arrow integer for INTEGER, float32 and
     float64 for FLOAT32 and FLOAT64, float64 for DECIMAL (cast by the warehouse), bool,
-    utf8 for TEXT and OTHER, date32 for DATE, timestamp[us] for TIMESTAMP and
-    timestamp[us, UTC] for TIMESTAMPTZ.
+    utf8 for TEXT and OTHER, date32 for DATE, time64[us] for TIME, timestamp[us] for TIMESTAMP
+    and timestamp[us, UTC] for TIMESTAMPTZ.
     """
 
     INTEGER = "integer"
@@ -24,6 +24,8 @@ class LogicalDtype(StrEnum):
     BOOLEAN = "boolean"
     TEXT = "text"
     DATE = "date"
+    #: A time of day without a zone; with one it is OTHER, for its instant depends on the date.
+    TIME = "time"
     TIMESTAMP = "timestamp"
     TIMESTAMPTZ = "timestamptz"
     #: uuid, json, arrays, intervals …: fine as an id or a carried column, never as a feature.

@@ -105,11 +105,11 @@ def check_packable(model: Any, asked: str) -> None:
         foreign = sorted(set(skops.io.get_untrusted_types(data=skops.io.dumps(model))) - ALLOWED_TYPES)
     except Exception as exc:
         raise Refused(
-            f"{asked} cannot be stored ({type(exc).__name__}: {shown(str(exc))}); make it of importable "
-            "functions and classes, without open files, locks or lambdas."
+            f"{asked} cannot be written as skops ({type(exc).__name__}: {shown(str(exc))}); make it of "
+            "importable functions and classes, without files, locks or lambdas, or use --format joblib."
         ) from exc
     if foreign:
         raise Refused(
             f"{asked} holds {shown(foreign[0])}, which is not on the allow-list of types that workers read; "
-            "make it of scikit-learn's own classes."
+            "make it of scikit-learn's own classes, or use --format joblib where the workers allow it."
         )

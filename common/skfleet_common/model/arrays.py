@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.refusals import MissingColumn, TypeChanged
 
-FloatArray = npt.NDArray[np.float64]
+#: Of double precision, but for features of estimators that take no more than single precision.
+FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
 #: What tree models cast their input to; whatever does not fit is of no use to any model.
@@ -28,6 +31,7 @@ SPOKEN = {
     LogicalDtype.BOOLEAN: "booleans",
     LogicalDtype.TEXT: "text",
     LogicalDtype.DATE: "dates",
+    LogicalDtype.TIME: "times of day",
     LogicalDtype.TIMESTAMP: "timestamps without a time zone",
     LogicalDtype.TIMESTAMPTZ: "timestamps with a time zone",
     LogicalDtype.OTHER: "values of another type",
@@ -38,10 +42,13 @@ _ACCEPTS: dict[LogicalDtype, Callable[[pa.DataType], bool]] = {
     # A client may have widened real to double; casting back gives the same bits.
     LogicalDtype.FLOAT32: lambda kind: bool(pt.is_float32(kind) or pt.is_float64(kind)),
     LogicalDtype.FLOAT64: pt.is_float64,
-    LogicalDtype.DECIMAL: pt.is_float64,
+    LogicalDtype.DECIMAL: lambda kind: bool(pt.is_float64(kind) or pt.is_decimal(kind)),
     LogicalDtype.BOOLEAN: pt.is_boolean,
-    LogicalDtype.TEXT: lambda kind: bool(pt.is_string(kind) or pt.is_large_string(kind)),
-    LogicalDtype.DATE: pt.is_date32,
+    LogicalDtype.TEXT: lambda kind: bool(
+        pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
+    ),
+    LogicalDtype.DATE: pt.is_date,
+    LogicalDtype.TIME: pt.is_time,
     LogicalDtype.TIMESTAMP: lambda kind: bool(pt.is_timestamp(kind) and kind.tz is None),
     LogicalDtype.TIMESTAMPTZ: lambda kind: bool(pt.is_timestamp(kind) and kind.tz is not None),
 }
@@ -55,6 +62,7 @@ CANONICAL: dict[LogicalDtype, pa.DataType] = {
     LogicalDtype.BOOLEAN: pa.bool_(),
     LogicalDtype.TEXT: pa.string(),
     LogicalDtype.DATE: pa.date32(),
+    LogicalDtype.TIME: pa.time64("us"),
     LogicalDtype.TIMESTAMP: pa.timestamp("us"),
     LogicalDtype.TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
 }
@@ -66,11 +74,14 @@ def canonical_array(source: pa.RecordBatch | pa.Table, column: str, dtype: Logic
     Raises:
         MissingColumn: it is not there.
         TypeChanged: it holds something else than in training.
+        Refused: two columns have its name.
     """
-    position = source.schema.get_field_index(column)
-    if position < 0:
+    positions = source.schema.get_all_field_indices(column)
+    if not positions:
         raise MissingColumn.called(column, source.schema.names)
-    array = source.column(position)
+    if len(positions) > 1:
+        raise Refused(f"There are {len(positions)} columns called {column!r}; rename all but one.")
+    array = source.column(positions[0])
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pt.is_dictionary(array.type):
@@ -79,14 +90,25 @@ def canonical_array(source: pa.RecordBatch | pa.Table, column: str, dtype: Logic
         return array.cast(CANONICAL[dtype])
     if not _ACCEPTS[dtype](array.type):
         raise TypeChanged.of(column, expected=SPOKEN[dtype], got=str(array.type))
-    wanted = CANONICAL[dtype]
-    return array if array.type == wanted else array.cast(wanted, safe=dtype is LogicalDtype.INTEGER)
+    return array if array.type == CANONICAL[dtype] else _cast(array, column, dtype)
 
 
-def numbers(array: pa.Array) -> FloatArray:
+def _cast(array: pa.Array, column: str, dtype: LogicalDtype) -> pa.Array:
+    if pt.is_decimal(array.type):
+        # Arrow's own cast may be a bit off; a decimal's text becomes the nearest double, as in the warehouse.
+        array = array.cast(pa.string())
+    # Only what would not be the same value fails: integers and moments beyond 64 bits.
+    is_coarse = pt.is_timestamp(array.type) and array.type.unit in {"s", "ms"}
+    try:
+        return array.cast(CANONICAL[dtype], safe=is_coarse or dtype is LogicalDtype.INTEGER)
+    except pa.ArrowInvalid as exc:
+        raise TypeChanged.of(column, expected=SPOKEN[dtype], got=f"{array.type} beyond 64 bits") from exc
+
+
+def numbers(array: pa.Array) -> npt.NDArray[np.float64]:
     """Give numbers or booleans as float64, with NaN for NULL."""
     # Integers beyond 2**53 round to the nearest double, as they do in every client.
-    values: FloatArray = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    values: npt.NDArray[np.float64] = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return values
 
 

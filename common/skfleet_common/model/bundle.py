@@ -49,6 +49,7 @@ class Bundle:
             targets=manifest.targets,
             outputs=manifest.outputs,
             takes=manifest.takes,
+            dtype=manifest.feature_dtype,
         )
 
     @property

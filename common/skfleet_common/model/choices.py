@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from skfleet_common.model.feature_choices import NO_CHOICES, FeatureChoices
 from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.policies import DEFAULT_TOLERATED_UNSEEN
 from skfleet_common.model.versions import SkewPolicy
@@ -29,9 +30,9 @@ class FitChoices:
     null_policy: Mapping[str, str] | str = field(default_factory=dict)
     unseen_policy: Mapping[str, str] | str = field(default_factory=dict)
     tolerated_unseen: float = DEFAULT_TOLERATED_UNSEEN
+    #: What single columns are to be; what is said by name above goes before it.
+    features: FeatureChoices = NO_CHOICES
     skew_policy: SkewPolicy = SkewPolicy.PATCH
-    #: How the model is written into the bundle.
-    format: ModelFormat = ModelFormat.SKOPS
     #: Parameters of the estimator, by name; ``a__b`` is the parameter b of its part a.
     params: Mapping[str, Any] = field(default_factory=dict)
     #: How better parameters are looked for: grid, random or halving.
@@ -49,6 +50,8 @@ class FitChoices:
     cross_validate: int | None = None
     #: Whether predictions of rows by models that did not see them are kept, and their ids are read.
     keep_out_of_sample: bool = False
+    #: How the model is written into the bundle.
+    format: ModelFormat = ModelFormat.SKOPS
     #: Makes the fit repeatable.
     seed: int = 0
 

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from sklearn.compose import ColumnTransformer
 
 from skfleet_common.model.arrays import (
-    CANONICAL,
+    LARGEST_NUMBER,
     BoolArray,
     FloatArray,
     canonical_array,
-    level_codes,
     missing,
     numbers,
     too_large,
 )
-from skfleet_common.model.manifest import Feature, FeatureKind
-from skfleet_common.model.moments import moment_parts
+from skfleet_common.model.encodings import Codes, Encoding
+from skfleet_common.model.manifest import Feature, FeatureDtype, FeatureKind
+from skfleet_common.model.moments import BEYOND, beyond, moment_parts
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
-from skfleet_common.model.preprocessing import NUMBERS, category_name, number_columns, source_frame
+from skfleet_common.model.preprocessing import NumberGroup, category_name, number_groups
 from skfleet_common.model.refusals import NullRefused, UnseenLevel
-
-
-class _Transformer(Protocol):
-    def transform(self, X: pd.DataFrame) -> npt.ArrayLike: ...
 
 
 @dataclass(frozen=True)
@@ -45,25 +39,26 @@ class FeatureArray:
 
 
 class FeatureBuilder:
-    """Builds feature arrays with a fitted transformer.
+    """Builds feature arrays with a fitted transformer."""
 
-    A category's encoder sees each level once, here; rows then look their level's encoding up. That
-    gives what the encoder would give row by row, several times faster.
-    """
-
-    def __init__(self, features: Sequence[Feature], transformer: ColumnTransformer) -> None:
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        transformer: ColumnTransformer,
+        *,
+        dtype: FeatureDtype = FeatureDtype.FLOAT64,
+    ) -> None:
         self._features = tuple(features)
+        self._dtype = np.dtype(dtype.value)
         self._slices: dict[str, slice] = transformer.output_indices_
-        self._numbers: _Transformer | None = transformer.named_transformers_.get(NUMBERS)
-        self._number_columns = number_columns(features)
-        self._levels: dict[str, pa.Array] = {}
-        self._encodings: dict[str, FloatArray] = {}
-        for position, feature in enumerate(self._features):
-            if feature.levels is not None:
-                levels = pa.array(feature.levels.values, type=CANONICAL[feature.dtype])
-                encoder = transformer.named_transformers_[category_name(position)]
-                self._levels[feature.column] = levels
-                self._encodings[feature.column] = _encodings(feature, levels, encoder)
+        self._groups = [
+            (group, transformer.named_transformers_[group.name]) for group in number_groups(features)
+        ]
+        self._encodings = {
+            position: Encoding(feature, transformer.named_transformers_[category_name(position)])
+            for position, feature in enumerate(self._features)
+            if feature.kind is FeatureKind.CATEGORY
+        }
         self.width = max((part.stop for part in self._slices.values()), default=0)
 
     def build(self, source: pa.RecordBatch | pa.Table) -> FeatureArray:
@@ -75,38 +70,68 @@ class FeatureBuilder:
             NullRefused: a feature is NULL, and its policy is error.
             UnseenLevel: a level is unseen, and its policy is error.
         """
-        X = np.empty((source.num_rows, self.width), dtype=np.float64)
-        plain: list[FloatArray] = []
+        # The kernel gives zeroed memory for nothing, and most of a one-hot array is zero.
+        X = np.zeros((source.num_rows, self.width), dtype=self._dtype)
+        plain: dict[int, list[FloatArray]] = {}
         rejects: dict[int, str] = {}
         unforeseen: dict[int, str] = {}
         for position, feature in enumerate(self._features):
             array = canonical_array(source, feature.column, feature.dtype)
-            _reject(unforeseen, too_large(array), f"{feature.column} is infinite or too large")
+            for flags, reason in unusable(array):
+                _reject(unforeseen, flags, f"{feature.column} {reason}")
             _screen_nulls(feature, array, rejects)
             if feature.kind is FeatureKind.CATEGORY:
-                codes = level_codes(array, self._levels[feature.column])
-                _screen_levels(feature, codes, rejects)
-                encoded = np.take(self._encodings[feature.column], codes, axis=0)
-                X[:, self._slices[category_name(position)]] = encoded
+                encoding = self._encodings[position]
+                codes = encoding.codes(array)
+                _screen_levels(feature, codes, rejects, unseen=encoding.unseen)
+                encoding.write(codes, X[:, self._slices[category_name(position)]])
             elif feature.kind is FeatureKind.MOMENT:
-                plain += moment_parts(array, feature.parts)
+                plain[position] = moment_parts(array, feature.parts)
             else:
-                plain.append(numbers(array))
-        if plain:
-            self._transform_numbers(plain, X[:, self._slices[NUMBERS]], rejects=[*rejects, *unforeseen])
+                plain[position] = [numbers(array)]
+        for group, transformer in self._groups:
+            values = [part for position in group.features for part in plain[position]]
+            into = X[:, self._slices[group.name]]
+            self._write_numbers(group, transformer, values, into, rejects=rejects, unforeseen=unforeseen)
         every = dict(sorted((unforeseen | rejects).items()))
         return FeatureArray(X, every, frozenset(unforeseen.keys() - rejects.keys()))
 
-    def _transform_numbers(self, plain: list[FloatArray], into: FloatArray, *, rejects: list[int]) -> None:
-        for position, values in enumerate(plain):
-            into[:, position] = values
-        if self._numbers is None or len(into) == 0:
+    def _write_numbers(
+        self,
+        group: NumberGroup,
+        transformer: ColumnTransformer,
+        values: list[FloatArray],
+        into: FloatArray,
+        *,
+        rejects: dict[int, str],
+        unforeseen: dict[int, str],
+    ) -> None:
+        skipped = [*rejects, *unforeseen]
+        direct = group.is_plain or self._dtype == np.float64
+        block = into if direct else np.empty(into.shape)
+        for position, column in enumerate(values):
+            block[:, position] = column
+        if skipped:
+            # What is infinite would make scikit-learn refuse the rows beside it.
+            block[skipped] = 0.0
+        if group.is_plain or len(block) == 0:
             return
-        if rejects:
-            # Infinite values would make scikit-learn refuse the rows beside them.
-            into[rejects] = 0.0
-        frame = pd.DataFrame(into, columns=self._number_columns, copy=False)
-        into[:] = np.asarray(self._numbers.transform(frame))
+        # A number that a model can take may have no double, or no float32, once it is scaled.
+        with np.errstate(over="ignore"):
+            frame = pd.DataFrame(block, columns=list(group.columns), copy=False)
+            scaled = np.asarray(transformer.transform(frame), dtype=np.float64)
+        sizes = np.abs(scaled)
+        if np.fmax.reduce(sizes, axis=None) > LARGEST_NUMBER:
+            flags = np.fmax.reduce(sizes, axis=1) > LARGEST_NUMBER
+            _reject(unforeseen, flags, "a number is too large for the model once it is scaled")
+            scaled[flags] = 0.0
+        into[:] = scaled
+
+
+def unusable(array: pa.Array) -> list[tuple[BoolArray, str]]:
+    """Give the rows that no model can take, and why: their numbers or moments are out of range."""
+    found = ((too_large(array), "is infinite or too large"), (beyond(array), BEYOND))
+    return [(flags, reason) for flags, reason in found if flags is not None]
 
 
 def _screen_nulls(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
@@ -118,10 +143,10 @@ def _screen_nulls(feature: Feature, array: pa.Array, rejects: dict[int, str]) ->
     _reject(rejects, flags, f"{feature.column} is NULL")
 
 
-def _screen_levels(feature: Feature, codes: npt.NDArray[np.int32], rejects: dict[int, str]) -> None:
-    if feature.unseen is UnseenPolicy.OTHER or feature.levels is None:
+def _screen_levels(feature: Feature, codes: Codes, rejects: dict[int, str], *, unseen: int) -> None:
+    if feature.unseen is UnseenPolicy.OTHER:
         return
-    flags = codes == len(feature.levels.values)
+    flags = codes == unseen
     if feature.unseen is UnseenPolicy.ERROR and flags.any():
         raise UnseenLevel.in_rows(feature.column, int(flags.sum()))
     _reject(rejects, flags, f"{feature.column} holds a level that the model never saw")
@@ -131,18 +156,3 @@ def _reject(rejects: dict[int, str], flags: BoolArray | None, reason: str) -> No
     if flags is not None:
         for row in np.flatnonzero(flags).tolist():
             rejects.setdefault(row, reason)
-
-
-def _encodings(feature: Feature, levels: pa.Array, encoder: _Transformer) -> FloatArray:
-    """Give the encoding of every level, of an unseen one and of a missing one, in the order of the codes."""
-    values = pa.concat_arrays([levels, pa.array([_unseen(levels), None], type=levels.type)])
-    frame = source_frame(pa.table({feature.column: values}), [feature])
-    encodings: FloatArray = np.ascontiguousarray(encoder.transform(frame), dtype=np.float64)
-    return encodings
-
-
-def _unseen(levels: pa.Array) -> int | str:
-    """Give a value that is not among the levels."""
-    if pa.types.is_integer(levels.type):
-        return 1 + max((abs(level) for level in levels.to_pylist()), default=0)
-    return "x" + max(levels.to_pylist(), key=len, default="")

@@ -24,9 +24,13 @@ def fingerprint(arrays: Sequence[tuple[str, pa.Array]]) -> str:
     return hashlib.sha256(f"{rows}:{total}:{squares}".encode()).hexdigest()
 
 
+def _has_microseconds(array: pa.Array) -> bool:
+    return bool(pa.types.is_timestamp(array.type) or pa.types.is_time(array.type))
+
+
 def _words(array: pa.Array) -> Words:
     if not pa.types.is_string(array.type):
-        exact = array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array
+        exact = array.cast(pa.int64()) if _has_microseconds(array) else array
         exact = exact.cast(pa.int32()) if pa.types.is_date32(exact.type) else exact
         # NaN stands for NULL.
         return words_of_doubles(numbers(exact))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,20 +12,19 @@ from typing import Any
 import pyarrow as pa
 
 from skfleet_common.contracts.columns import Column
-from skfleet_common.model.allowlist import check_packable
-from skfleet_common.model.arrays import canonical_array
+from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
+from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
+from skfleet_common.model.evaluation.scores import held_scores, score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
-from skfleet_common.model.fitted import FittedModel, fit_to
+from skfleet_common.model.fitted import FittedModel, check_storable, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
-from skfleet_common.model.model_file import ModelFormat
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.oos_table import out_of_sample_table
 from skfleet_common.model.outputs import output_columns_of
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
-from skfleet_common.model.profile import Policies
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
@@ -48,6 +47,8 @@ class FittedBundle:
     warnings: tuple[str, ...]
     #: The outputs for rows that the predicting twin did not see, behind the ids of the rows.
     out_of_sample: pa.Table | None = None
+    #: What training saw in the columns, for the report; the warnings say the same.
+    notices: tuple[Notice, ...] = ()
 
 
 def fit_model(
@@ -68,9 +69,15 @@ def fit_model(
         Refused: the rows, the columns or the target do not allow it.
         UsageError: the settings do not.
     """
+    started = time.monotonic()
     with listening(choices.model) as heard:
         fitted = _fit(frame, columns, choices, origin, on_rows)
-    return FittedBundle(**{**vars(fitted), "warnings": (*fitted.warnings, *heard.notes())})
+    provenance = fitted.manifest.provenance.model_copy(update={"seconds": time.monotonic() - started})
+    return replace(
+        fitted,
+        manifest=fitted.manifest.model_copy(update={"provenance": provenance}),
+        warnings=(*fitted.warnings, *heard.notes()),
+    )
 
 
 def _fit(
@@ -83,27 +90,23 @@ def _fit(
     asked = parse_model(choices.model)
     roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
-    policies = Policies(
-        nulls=policy_by_column(NullPolicy, choices.null_policy, candidates),
-        unseen=policy_by_column(UnseenPolicy, choices.unseen_policy, candidates),
-        tolerated_unseen=choices.tolerated_unseen,
-    )
     rows = prepare(
-        frame,
-        roles,
-        targets=choices.targets,
-        model=asked,
-        categorical=choices.categorical,
-        policies=policies,
+        frame, roles, targets=choices.targets, model=asked, policies=Policies.of(choices, candidates)
     )
     fitted = fit_to(rows, asked, choices, on_rows=on_rows)
     targets = rows.targets.described
     outputs = output_columns_of(targets, fitted.scores)
     scorer = Scorer(
-        fitted.model, features=fitted.features, targets=targets, outputs=outputs, takes=fitted.takes
+        fitted.model,
+        features=fitted.features,
+        targets=targets,
+        outputs=outputs,
+        takes=fitted.takes,
+        dtype=asked.traits.dtype,
     )
     with blaming(asked.asked, "asked for predictions"):
         hints = _hints(scorer, rows)
+        said = held_scores(fitted.held, outputs) or _scores_in_sample(scorer, rows)
         chosen = rows.table.select([feature.column for feature in fitted.features]).take(
             choose_golden(rows.table, fitted.features, seed=choices.seed)
         )
@@ -126,9 +129,9 @@ def _fit(
         outputs=outputs,
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
+        scores=score_histograms(said),
     )
-    if choices.format is ModelFormat.SKOPS:
-        check_packable(fitted.model, asked.asked)
+    check_storable(fitted.model, asked, choices)
     return FittedBundle(
         manifest=manifest,
         pipeline=fitted.model,
@@ -136,6 +139,7 @@ def _fit(
         metrics=fitted.metrics,
         warnings=(*asked.notes, *rows.warnings),
         out_of_sample=out_of_sample_table(frame, rows, fitted, choices, outputs),
+        notices=rows.notices,
     )
 
 
@@ -152,6 +156,11 @@ def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed
         fingerprint=fingerprint(arrays),
         seed=seed,
     )
+
+
+def _scores_in_sample(scorer: Scorer, rows: TrainingRows) -> dict[str, FloatArray]:
+    """Give outputs for rows that the model was fitted on, where none were held out."""
+    return scored_columns(scorer.score(rows.table.slice(0, _TIMED_ROWS)).outputs)
 
 
 def _hints(scorer: Scorer, rows: TrainingRows) -> Hints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,18 @@ from skfleet_common.model.estimators.fitting import blaming, fit_estimator
 from skfleet_common.model.estimators.search import SearchPlan, search, space_of
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
+from skfleet_common.model.evaluation.importance import chosen_rows, measured_importance
 from skfleet_common.model.features import FeatureBuilder
-from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
+from skfleet_common.model.fitted_features import (
+    category_positions,
+    positions_by_column,
+    transformed_features,
+    with_fills,
+)
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
-from skfleet_common.model.model_file import ModelFormat
+from skfleet_common.model.model_file import ModelFormat, dump_model
 from skfleet_common.model.out_of_sample import (
     NothingHeldOut,
     OutOfSample,
@@ -37,8 +43,8 @@ from skfleet_common.model.out_of_sample import (
     predict_out_of_sample,
     take,
 )
-from skfleet_common.model.predictor import Scores, scores_of
-from skfleet_common.model.preprocessing import make_transformer, source_frame
+from skfleet_common.model.predictor import Predictor, Scores, scores_of
+from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.training import TrainingRows
 
 #: Libraries beside scikit-learn whose version can change what a model computes.
@@ -101,8 +107,7 @@ def fit_to(
         is_weighted=rows.weights is not None,
         categorical=inputs.categorical,
     )
-    if choices.format is ModelFormat.SKOPS:
-        check_packable(assembly.estimator(), asked.asked)
+    check_storable(assembly.estimator(), asked, choices)
     y = rows.targets.as_estimators_want(wants_codes=assembly.traits.wants_codes)
     split, skipped = _split(rows, choices)
     told = _Told(on_rows, of=_rows_to_fit(split, len(y)))
@@ -112,8 +117,18 @@ def fit_to(
         metrics["search"] = fitter.search(_search_plan(choices, choices.search), split)
     held: tuple[OutOfSample, ...] = ()
     if split is not None:
+
+        def look(twin: Predictor, unseen: npt.NDArray[np.int64], said: Scores) -> None:
+            metrics["importance"] = _importance(twin, inputs, rows, unseen, scores=said, seed=choices.seed)
+
         held = predict_out_of_sample(
-            split, fitter.fit, inputs.X, targets=rows.targets, weights=rows.weights, name=asked.asked
+            split,
+            fitter.fit,
+            inputs.X,
+            targets=rows.targets,
+            weights=rows.weights,
+            name=asked.asked,
+            look=look,
         )
     estimator = fitter.fit(np.arange(len(y)))
     with blaming(asked.asked, "asked for predictions"):
@@ -129,7 +144,11 @@ def fit_to(
         ),
         takes=inputs.takes,
         features=inputs.features if transformer is None else with_fills(inputs.features, transformer),
-        transformed=() if transformer is None else transformed_features(inputs.features, transformer),
+        transformed=(
+            ()
+            if transformer is None
+            else transformed_features(inputs.features, transformer, dtype=asked.traits.dtype)
+        ),
         scores=scores,
         tolerance=assembly.tolerance,
         versions=_versions(estimator),
@@ -226,15 +245,28 @@ def check_choices(asked: AskedModel, choices: FitChoices) -> None:
         raise errors[0]
 
 
+def check_storable(model: Any, asked: AskedModel, choices: FitChoices) -> None:
+    """Refuse a model that its bundle could not hold, fitted or not.
+
+    Raises:
+        Refused: the sentence says what of it cannot be written, or would not be read.
+    """
+    if choices.format is ModelFormat.SKOPS:
+        check_packable(model, asked.asked)
+    else:
+        dump_model(model, choices.format)
+
+
 def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
     if asked.traits.wants_frame:
         X = FrameBuilder(rows.features, Takes.FRAME).build(rows.table).X
         return _Inputs(X, Takes.FRAME, rows.features)
-    transformer = make_transformer(rows.features, asked.style)
-    transformer.fit(source_frame(rows.table, rows.features))
-    X = FeatureBuilder(rows.features, transformer).build(rows.table).X
-    codes = category_positions(rows.features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
-    return _Inputs(X, Takes.FEATURES, rows.features, transformer, tuple(codes))
+    features = styled(rows.features, asked.style)
+    transformer = make_transformer(features, asked.style)
+    transformer.fit(source_frame(rows.table, features))
+    X = FeatureBuilder(features, transformer, dtype=asked.traits.dtype).build(rows.table).X
+    codes = category_positions(features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
+    return _Inputs(X, Takes.FEATURES, features, transformer, tuple(codes))
 
 
 def _calibration(asked: str | None) -> str | None:
@@ -269,6 +301,33 @@ def _split(rows: TrainingRows, choices: FitChoices) -> tuple[Split | None, str]:
 
 def _rows_to_fit(split: Split | None, rows: int) -> int:
     return rows + (0 if split is None else sum(len(fitted) for fitted, _ in split.parts))
+
+
+def _importance(
+    twin: Predictor,
+    inputs: _Inputs,
+    rows: TrainingRows,
+    unseen: npt.NDArray[np.int64],
+    *,
+    scores: Scores,
+    seed: int,
+) -> dict[str, Any]:
+    """Give how much each column matters to a twin, as rows tell that it has not seen."""
+    looked_at = unseen[chosen_rows(len(unseen), seed=seed)]
+    if inputs.transformer is None:
+        groups: dict[str, Sequence[int | str]] = {f.column: [f.column] for f in inputs.features}
+    else:
+        groups = dict(positions_by_column(inputs.features, inputs.transformer))
+    return measured_importance(
+        twin,
+        take(inputs.X, looked_at),
+        [column.y[looked_at] for column in rows.targets.columns],
+        targets=rows.targets.described,
+        scores=scores,
+        weights=None if rows.weights is None else rows.weights[looked_at],
+        groups=groups,
+        seed=seed,
+    )
 
 
 def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) -> dict[str, Any]:

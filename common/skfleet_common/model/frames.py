@@ -1,7 +1,7 @@
 """Frames: pandas columns, as SQL drivers and people make them, turned into a reader's Arrow arrays.
 
 What is logically the same is taken: integers with NULLs that became float64, booleans with None in an
-object column, ``str`` or object text, Decimals, dates, timestamps of any zone. What is not is refused,
+object column, ``str`` or object text, Decimals, dates, times, timestamps of any zone. What is not is refused,
 because a level ``"1"`` where ``1`` was learned would score as an unknown one.
 """
 
@@ -31,6 +31,7 @@ _SPOKEN = {
     "date": "dates",
     "datetime": "timestamps",
     "datetime64": "timestamps",
+    "time": "times of day",
     "mixed-integer": "a mixture of integers and other values",
     "mixed": "a mixture of types",
 }
@@ -45,6 +46,7 @@ _ACCEPTS: dict[LogicalDtype, set[str]] = {
     LogicalDtype.DECIMAL: _NUMBERS,
     LogicalDtype.BOOLEAN: {"boolean"},
     LogicalDtype.TEXT: {"string"},
+    LogicalDtype.TIME: {"time"},
     LogicalDtype.DATE: {"date", "datetime", "datetime64"},
     LogicalDtype.TIMESTAMP: {"datetime", "datetime64"},
     LogicalDtype.TIMESTAMPTZ: {"datetime", "datetime64"},
@@ -85,7 +87,10 @@ def _array(series: pd.Series, column: str, dtype: LogicalDtype) -> pa.Array:
         return _numbers(series, column, dtype, kind)
     if dtype in {LogicalDtype.DATE, LogicalDtype.TIMESTAMP, LogicalDtype.TIMESTAMPTZ}:
         return _moments(series, column, dtype, kind)
-    return pa.array(series, type=CANONICAL[dtype], from_pandas=True)
+    if dtype is LogicalDtype.TIME and any(value.tzinfo is not None for value in series.dropna()):
+        # Arrow would leave the zone out silently.
+        raise TypeChanged.of(column, expected=SPOKEN[dtype], got="times of day with a time zone")
+    return pa.array(_without_nan_objects(series), type=CANONICAL[dtype], from_pandas=True)
 
 
 def _numbers(series: pd.Series, column: str, dtype: LogicalDtype, kind: str) -> pa.Array:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.model.arrays import FloatArray, canonical_array, level_codes, missing, numbers
 from skfleet_common.model.manifest import Feature
+from skfleet_common.model.moments import as_numbers
 
 if TYPE_CHECKING:
     from skfleet_common.model.scoring import Scorer
@@ -44,14 +45,13 @@ def _edges(table: pa.Table, feature: Feature) -> list[int]:
     flags = missing(array)
     rows = [] if flags is None else [int(flags.argmax())]
     if feature.levels is not None:
-        codes = level_codes(array, pa.array(feature.levels.values, type=array.type))
-        first, last = codes == 0, codes == len(feature.levels.values) - 1
-        return [*rows, int(first.argmax()), int(last.argmax())]
-    if pa.types.is_temporal(array.type):
-        array = array.cast(pa.int32() if pa.types.is_date32(array.type) else pa.int64())
+        codes = level_codes(array, pa.array(feature.known_levels, type=array.type))
+        # The last one is a rare level if there is any.
+        ends = (0, len(feature.levels.values) - 1, len(feature.known_levels) - 1)
+        return [*rows, *(int((codes == end).argmax()) for end in ends)]
     if pa.types.is_string(array.type) or array.null_count == len(array):
         return rows
-    values = numbers(array)
+    values = as_numbers(array) if pa.types.is_temporal(array.type) else numbers(array)
     return [*rows, int(np.nanargmin(values)), int(np.nanargmax(values))]
 
 
@@ -87,7 +87,7 @@ def replay(golden: bytes, scorer: Scorer, *, tolerance: float) -> None:
     expected = _part(table, _FEATURE)
     for position in range(max(expected.num_columns, X.shape[1])):
         if position >= min(expected.num_columns, X.shape[1]) or not same_bits(
-            X[:, position], numbers(expected.column(position).combine_chunks())
+            X[:, position].astype(np.float64), numbers(expected.column(position).combine_chunks())
         ):
             raise NotReproducibleHere(
                 f"The bundle's feature {position + 1} comes out differently here than in training; "

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.frame_inputs import FrameBuilder
-from skfleet_common.model.manifest import Feature, Takes
+from skfleet_common.model.manifest import Feature, FeatureDtype, Takes
 
 #: The steps of the pipeline that a bundle holds whose features skfleet builds.
 FEATURES_STEP = "features"
@@ -54,8 +54,11 @@ def is_of_kind(model: object, takes: Takes) -> bool:
     return isinstance(model, Pipeline) and list(model.named_steps) == [FEATURES_STEP, MODEL_STEP]
 
 
-def input_builder(model: Any, features: Sequence[Feature], takes: Takes) -> tuple[InputBuilder, Any]:
+def input_builder(
+    model: Any, features: Sequence[Feature], takes: Takes, *, dtype: FeatureDtype = FeatureDtype.FLOAT64
+) -> tuple[InputBuilder, Any]:
     """Give what builds the inputs of a bundle's model, and the estimator that takes them."""
     if takes is not Takes.FEATURES:
         return FrameBuilder(features, takes), model
-    return FeatureBuilder(features, model.named_steps[FEATURES_STEP]), model.named_steps[MODEL_STEP]
+    builder = FeatureBuilder(features, model.named_steps[FEATURES_STEP], dtype=dtype)
+    return builder, model.named_steps[MODEL_STEP]

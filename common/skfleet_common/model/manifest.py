@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.jobs import OutputColumn
-from skfleet_common.contracts.shapes import Shape, StoredShape
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy
+from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
+from skfleet_common.model.baselines import Baseline, ScoreHistogram
+from skfleet_common.model.policies import Fill, NullPolicy, Scale, UnseenPolicy
 from skfleet_common.model.versions import SkewPolicy
 
 
@@ -29,7 +31,7 @@ class FeatureKind(StrEnum):
 
     NUMBER = "number"
     CATEGORY = "category"
-    #: A date or a timestamp, taken apart.
+    #: A date, a time or a timestamp, taken apart.
     MOMENT = "moment"
     #: Nothing is made of it: the model takes the column itself.
     RAW = "raw"
@@ -44,6 +46,13 @@ class Takes(StrEnum):
     FRAME = "frame"
     #: The same columns as a plain array.
     ARRAY = "array"
+
+
+class FeatureDtype(StrEnum):
+    """What the feature array holds: what the estimator would cast it to by itself."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
 
 
 class Learning(StrEnum):
@@ -84,21 +93,36 @@ class Feature(Shape):
     nulls: NullPolicy
     #: What stands in for NULL, one a part; empty where the model itself takes missing values.
     fills: tuple[StrictInt | StrictFloat | StrictStr, ...] = ()
+    #: How the fill was chosen, and how numbers are scaled; None in a manifest of version 1.
+    fill: Fill | None = None
+    scale: Scale | None = None
     #: The parts of a moment that were not constant in training.
     parts: tuple[str, ...] = ()
+    #: The levels that have a code of their own.
     levels: Levels | None = None
+    #: Those that training saw, but too rarely: they share what a level that it never saw is encoded as.
+    rare_levels: Levels | None = None
     unseen: UnseenPolicy | None = None
     tolerated_unseen: float | None = None
     #: Smallest and largest value seen; a moment's in ISO 8601, a category has none.
     observed: tuple[StrictInt | StrictFloat | StrictStr, StrictInt | StrictFloat | StrictStr] | None = None
     training_nulls: NonNegativeInt = 0
+    baseline: Baseline | None = None
+
+    @property
+    def known_levels(self) -> tuple[bool | int | str, ...]:
+        """The levels of a category that training saw: first those with a code of their own."""
+        if self.levels is None:
+            return ()
+        return (*self.levels.values, *(() if self.rare_levels is None else self.rare_levels.values))
 
 
 class TransformedFeature(Shape):
     """One column of the feature array."""
 
     name: str
-    dtype: str = "float64"
+    #: A :class:`FeatureDtype`, or what a column of a registered model's frame is.
+    dtype: str = FeatureDtype.FLOAT64.value
 
 
 class Target(Shape):
@@ -123,6 +147,8 @@ class Provenance(Shape):
     #: SHA-256 over the features and target of the fitted rows, whatever their order.
     fingerprint: str = ""
     seed: int = 0
+    #: How long the fit took, with what it was measured by.
+    seconds: NonNegativeFloat = 0.0
 
 
 class Hints(Shape):
@@ -143,8 +169,15 @@ class BundleFile(Shape):
 
 
 class FeatureManifest(StoredShape):
-    """Everything about a bundle that is not the fitted model itself."""
+    """Everything about a bundle that is not the fitted model itself.
 
+    Version 2 has rare levels, fills and scales by feature, times and single-precision features, which a
+    reader of version 1 would take for something else.
+    """
+
+    WRITES: ClassVar[int] = 2
+
+    schema_version: SchemaVersion = 2
     name: str
     format: str = "skops"
     creator: str
@@ -163,6 +196,8 @@ class FeatureManifest(StoredShape):
     #: The targets after the first one.
     further_targets: tuple[Target, ...] = ()
     outputs: tuple[OutputColumn, ...]
+    #: How the outputs were distributed out of sample.
+    scores: tuple[ScoreHistogram, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
     hints: Hints = Field(default_factory=Hints)
     files: tuple[BundleFile, ...] = ()
@@ -176,6 +211,12 @@ class FeatureManifest(StoredShape):
     def feature_columns(self) -> tuple[str, ...]:
         """The columns that a reader must give, in the order that the model wants them."""
         return tuple(feature.column for feature in self.features)
+
+    @property
+    def feature_dtype(self) -> FeatureDtype:
+        """What the feature array holds."""
+        own = self.takes is Takes.FEATURES and bool(self.transformed)
+        return FeatureDtype(self.transformed[0].dtype) if own else FeatureDtype.FLOAT64
 
     @property
     def categorical_columns(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Policies: what becomes of NULLs and of levels that training never saw."""
+"""Policies: what becomes of NULLs, of levels that training never saw, and of numbers as they are."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ class UnseenPolicy(StrEnum):
     OTHER = "other"
     ERROR = "error"
     REJECT_ROW = "reject_row"
+
+
+class Fill(StrEnum):
+    """What stands in for a missing value; learned from the training rows unless it is a constant."""
+
+    #: Nothing: the model itself takes missing values.
+    NONE = "none"
+    MEDIAN = "median"
+    MEAN = "mean"
+    MOST_FREQUENT = "most_frequent"
+    CONSTANT = "constant"
+
+
+class Scale(StrEnum):
+    """How a number is moved and stretched; learned from the training rows."""
+
+    NONE = "none"
+    #: Mean 0 and standard deviation 1.
+    STANDARD = "standard"
+    #: Median 0 and interquartile range 1, which outliers do not move.
+    ROBUST = "robust"
+    #: From 0 to 1.
+    MIN_MAX = "min_max"
+    #: From -1 to 1, and 0 stays 0.
+    MAX_ABS = "max_abs"
 
 
 Policy = TypeVar("Policy", NullPolicy, UnseenPolicy)

@@ -101,7 +101,7 @@ def _check_nulls(
 def _check_levels(feature: Feature, counts: SourceCounts) -> list[str]:
     if feature.levels is None:
         return []
-    known = {str(level) for level in feature.levels.values}
+    known = {str(level) for level in feature.known_levels}
     found = counts.levels.get(feature.column, {})
     unseen = {level: rows for level, rows in found.items() if _as_stored(feature, level) not in known}
     rows = sum(unseen.values())

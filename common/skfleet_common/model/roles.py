@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, nearest
+from skfleet_common.model.choice_checks import CATEGORIES, check_choices
 from skfleet_common.model.choices import FitChoices
+from skfleet_common.model.feature_choices import AskedKind
 from skfleet_common.model.manifest import InputColumn, Role
 
 #: What a target, and what a weight, may be.
@@ -19,7 +21,6 @@ _LEARNABLE = {
     LogicalDtype.DECIMAL,
 }
 _NUMERIC = _LEARNABLE - {LogicalDtype.BOOLEAN, LogicalDtype.TEXT}
-_CATEGORICAL = {LogicalDtype.INTEGER, LogicalDtype.TEXT}
 
 
 def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputColumn, ...]:
@@ -31,6 +32,7 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
         Refused: a column that was named does not exist, or cannot be what it was named for.
         UsageError: the names contradict each other.
     """
+    _check_names(columns)
     by_name = {column.name: column for column in columns}
     weight = choices.weight
     named = {
@@ -42,6 +44,7 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
     }
     for what, names in named.items():
         _must_exist(what, names, by_name)
+    check_choices(columns, choices)
     for target in choices.targets:
         if target in {*choices.id_columns, *choices.exclude} or target == weight:
             raise UsageError(
@@ -61,7 +64,7 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
             raise UsageError(
                 f"{name!r} is to be categorical, but it is no feature; leave it out of one of them."
             )
-        if features[name].dtype not in _CATEGORICAL:
+        if features[name].dtype not in CATEGORIES:
             raise UsageError(
                 f"{name!r} is {features[name].warehouse_type}; only integers and text can be categorical."
             )
@@ -73,6 +76,15 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
 def columns_to_read(roles: Iterable[InputColumn]) -> list[str]:
     """Give the columns that :func:`fit_model` must be given."""
     return [column.name for column in roles if column.role in {Role.FEATURE, Role.TARGET, Role.WEIGHT}]
+
+
+def _check_names(columns: Sequence[Column]) -> None:
+    names = [column.name for column in columns]
+    for position, name in enumerate(names):
+        if not name.strip():
+            raise Refused(f"Column {position + 1} has no name; give it one.")
+        if name in names[:position]:
+            raise Refused(f"There are {names.count(name)} columns called {name!r}; rename all but one.")
 
 
 def _must_exist(what: str, names: Iterable[str], by_name: dict[str, Column]) -> None:
@@ -91,7 +103,7 @@ def _role(column: Column, choices: FitChoices) -> InputColumn:
         role = Role.WEIGHT
     elif column.name in choices.id_columns:
         role = Role.KEY
-    elif column.name in choices.exclude:
+    elif column.name in choices.exclude or choices.features.of(column.name).kind is AskedKind.EXCLUDE:
         role, reason = Role.EXCLUDED, "excluded by the user"
     elif column.dtype is LogicalDtype.OTHER:
         role, reason = Role.EXCLUDED, f"{column.warehouse_type} is no type that a model can use"

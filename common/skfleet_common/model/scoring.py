@@ -15,7 +15,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.arrays import CANONICAL, BoolArray
 from skfleet_common.model.frames import batch_of_frame
 from skfleet_common.model.inputs import input_builder
-from skfleet_common.model.manifest import Feature, Takes, Target
+from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
 from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.refusals import counted
 
@@ -53,21 +53,29 @@ class Scorer:
         targets: Sequence[Target],
         outputs: Sequence[OutputColumn],
         takes: Takes = Takes.FEATURES,
+        dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
+        self._takes = takes
         self._targets = tuple(targets)
         self._output_names = [column.name for column in outputs]
         said = {column.source for column in outputs}
         self._scores = next(
             (scores for scores in Scores if scores in said - {Scores.NOTHING}), Scores.NOTHING
         )
-        self.builder, estimator = input_builder(model, self._features, takes)
+        self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
         self.predictor = Predictor(estimator, *self._targets)
 
     @property
     def width(self) -> int | None:
         """The columns of the feature array; None where the model takes something else."""
         return getattr(self.builder, "width", None)
+
+    @property
+    def columns_by_input(self) -> dict[str, list[int | str]]:
+        """Where each input column is in a frame, or in an array of columns as they are."""
+        names = [feature.column for feature in self._features]
+        return {name: [name if self._takes is Takes.FRAME else place] for place, name in enumerate(names)}
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
         """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers, too_large
+from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers
+from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import AskedModel
-from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Role
+from skfleet_common.model.features import unusable
+from skfleet_common.model.manifest import Feature, InputColumn, Role
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.policies import NullPolicy
-from skfleet_common.model.profile import Policies, profile_column
-from skfleet_common.model.refusals import NullRefused, counted
+from skfleet_common.model.profile import profile_columns
+from skfleet_common.model.raw_profile import raw_columns
+from skfleet_common.model.refusals import counted
 from skfleet_common.model.targets import Targets, rows_with_target, targets_of
 
 
@@ -33,6 +37,8 @@ class TrainingRows:
     rows_without_target: int
     rows_rejected: int
     warnings: tuple[str, ...]
+    #: What there is to say of single columns.
+    notices: tuple[Notice, ...] = ()
 
 
 def prepare(
@@ -41,7 +47,6 @@ def prepare(
     *,
     targets: Sequence[str],
     model: AskedModel,
-    categorical: Collection[str],
     policies: Policies,
 ) -> TrainingRows:
     """Leave out rows without a target and rows that policies reject; tell features from other columns.
@@ -53,17 +58,7 @@ def prepare(
         raise Refused("The table has no rows to train on; check --table and --where.")
     target_columns = [column for column in columns if column.role is Role.TARGET]
     target_columns.sort(key=lambda column: list(targets).index(column.name))
-    warnings: list[str] = []
-    present = np.ones(frame.num_rows, dtype=np.bool_)
-    for column in target_columns:
-        has_target = rows_with_target(frame, column)
-        present &= has_target
-        if not has_target.any():
-            raise Refused(f"The target {column.name!r} is NULL in every row; name another target.")
-        if without := frame.num_rows - int(has_target.sum()):
-            warnings.append(f"The target {column.name!r} is NULL in {counted(without)}, which were left out.")
-    if not present.any():
-        raise Refused("No row has all of the targets; name fewer of them.")
+    present, warnings = _rows_with_targets(frame, target_columns)
     without_target = frame.num_rows - int(present.sum())
     table = frame.filter(pa.array(present))
     fit, reasons = _rows_that_fit(table, columns, policies)
@@ -73,20 +68,37 @@ def prepare(
     if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
         raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
     found = targets_of(table, target_columns, model)
-    roles, features, left_out = _features(
-        table, columns, categorical=categorical, policies=policies, is_raw=model.traits.wants_frame
-    )
+    profiled = (raw_columns if model.traits.wants_frame else profile_columns)(table, columns, policies)
     return TrainingRows(
         table=table,
         positions=np.flatnonzero(present)[fit],
-        columns=roles,
-        features=features,
+        columns=profiled.columns,
+        features=profiled.features,
         targets=found,
         weights=_weights(table, columns),
         rows_without_target=without_target,
         rows_rejected=rejected,
-        warnings=(*warnings, *left_out, *found.warnings),
+        warnings=(*warnings, *(notice.sentence for notice in profiled.notices), *found.warnings),
+        notices=profiled.notices,
     )
+
+
+def _rows_with_targets(
+    frame: pa.Table, columns: Sequence[InputColumn]
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Give which rows have every target, and say of each how many have not."""
+    present = np.ones(frame.num_rows, dtype=np.bool_)
+    warnings = []
+    for column in columns:
+        has_target = rows_with_target(frame, column)
+        present &= has_target
+        if not has_target.any():
+            raise Refused(f"The target {column.name!r} is NULL in every row; name another target.")
+        if without := frame.num_rows - int(has_target.sum()):
+            warnings.append(f"The target {column.name!r} is NULL in {counted(without)}, which were left out.")
+    if not present.any():
+        raise Refused("No row has all of the targets; name fewer of them.")
+    return present, warnings
 
 
 def _rows_that_fit(
@@ -99,13 +111,10 @@ def _rows_that_fit(
         if column.role is not Role.FEATURE:
             continue
         array = canonical_array(table, column.name, column.dtype)
-        flags = too_large(array)
-        if flags is not None:
-            fit &= ~flags
-            reasons.append(
-                f"Column {column.name!r} is infinite or too large in {counted(int(flags.sum()))}, "
-                "which were left out."
-            )
+        for useless, reason in unusable(array):
+            fit &= ~useless
+            rows = counted(int(useless.sum()))
+            reasons.append(f"Column {column.name!r} {reason} in {rows}, which were left out.")
         if policies.of_nulls(column) is not NullPolicy.REJECT_ROW:
             continue
         flags = missing(array)
@@ -115,56 +124,6 @@ def _rows_that_fit(
                 f"Column {column.name!r} is NULL in {counted(int(flags.sum()))}, which were left out."
             )
     return fit, reasons
-
-
-def _features(
-    table: pa.Table,
-    columns: Sequence[InputColumn],
-    *,
-    categorical: Collection[str],
-    policies: Policies,
-    is_raw: bool,
-) -> tuple[tuple[InputColumn, ...], tuple[Feature, ...], list[str]]:
-    """Give the columns with their final roles, the features, and a warning for each column left out."""
-    roles: list[InputColumn] = []
-    features: list[Feature] = []
-    warnings: list[str] = []
-    for column in columns:
-        if column.role is not Role.FEATURE:
-            roles.append(column)
-            if column.role is Role.EXCLUDED and column.reason and "user" not in column.reason:
-                warnings.append(f"Column {column.name!r} was left out: {column.reason}.")
-            continue
-        found = (
-            _raw(table, column, policies)
-            if is_raw
-            else profile_column(table, column, categorical=categorical, policies=policies)
-        )
-        if isinstance(found, Feature):
-            features.append(found)
-            roles.append(column)
-        else:
-            warnings.append(f"Column {column.name!r} was left out: {found}.")
-            roles.append(column.model_copy(update={"role": Role.EXCLUDED, "reason": found}))
-    if not features:
-        raise Refused(f"No column is left to learn from. {' '.join(warnings)} Exclude fewer columns.")
-    return tuple(roles), tuple(features), warnings
-
-
-def _raw(table: pa.Table, column: InputColumn, policies: Policies) -> Feature:
-    """Give a column as it is; a pipeline that selects columns by name may want any of them."""
-    flags = missing(canonical_array(table, column.name, column.dtype))
-    nulls = 0 if flags is None else int(flags.sum())
-    policy = policies.of_nulls(column)
-    if nulls and policy is NullPolicy.ERROR:
-        raise NullRefused.in_rows(column.name, nulls)
-    return Feature(
-        column=column.name,
-        dtype=column.dtype,
-        kind=FeatureKind.RAW,
-        nulls=policy,
-        training_nulls=nulls,
-    )
 
 
 def _weights(table: pa.Table, columns: Sequence[InputColumn]) -> FloatArray | None:

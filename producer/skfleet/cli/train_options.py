@@ -5,6 +5,7 @@ A new one is an alias here, a parameter of :func:`skfleet.cli.train.train`, and 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +40,13 @@ Exclude = Annotated[
 Categorical = Annotated[
     list[str] | None,
     typer.Option(help="Integer columns whose values are levels, not amounts.", rich_help_panel=_COLUMNS),
+]
+Features = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML that says what single columns are to be: kind, fill, scale, parts, rare levels, policies.",
+        rich_help_panel=_COLUMNS,
+    ),
 ]
 
 # Model

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sklearn.base import is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from skfleet_common.model.manifest import Learning
+from skfleet_common.model.manifest import FeatureDtype, Learning
 from skfleet_common.model.preprocessing import Style
 
 #: Where every row goes its own way down a tree, and a missing value has a way too.
@@ -57,7 +55,7 @@ class Traits:
 
     style: Style
     #: Of the feature array.
-    dtype: npt.DTypeLike
+    dtype: FeatureDtype
     #: How far a replayed prediction may be off, relatively; 0 means equal.
     tolerance: float
     #: Whether it refuses features below 0.
@@ -82,11 +80,12 @@ def traits_of(estimator: Any) -> Traits:
     wants_frame = any(isinstance(part, ColumnTransformer) for part in parts)
     has_pipeline = any(isinstance(part, Pipeline) for part in parts)
     first = [estimator] if has_pipeline else leaves
+    is_single = _are(predicting, _SINGLE_PRECISION) and not has_pipeline
     tags = tags_of(estimator)
     takes_one = tags is None or tags.target_tags.single_output
     return Traits(
         style=Style.TREES if wants_frame or (are_trees and _takes_missing(estimator)) else Style.LINEAR,
-        dtype=np.float32 if _are(predicting, _SINGLE_PRECISION) and not has_pipeline else np.float64,
+        dtype=FeatureDtype.FLOAT32 if is_single else FeatureDtype.FLOAT64,
         tolerance=_tolerance(predicting, has_pipeline=has_pipeline),
         is_positive_only=any(_input_tag(part, "positive_only") for part in first),
         is_categorical=any(_input_tag(part, "categorical") for part in first) and not are_trees,

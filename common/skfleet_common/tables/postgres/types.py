@@ -22,6 +22,7 @@ _BUILT_IN = {
     "bpchar": LogicalDtype.TEXT,
     "name": LogicalDtype.TEXT,
     "date": LogicalDtype.DATE,
+    "time": LogicalDtype.TIME,
     "timestamp": LogicalDtype.TIMESTAMP,
     "timestamptz": LogicalDtype.TIMESTAMPTZ,
 }
