@@ -18,6 +18,7 @@ from skfleet.naming import find_column, find_columns, names_of
 from skfleet.progress import Steps
 from skfleet.registry import Registry
 from skfleet.training import TrainedModel
+from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.contracts.columns import Column
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.names import check_name
@@ -109,6 +110,7 @@ def register_model(
     request: RegisterRequest,
     *,
     open_warehouse: Callable[[], Warehouse],
+    open_files: Callable[[], UserFiles],
     registry: Registry,
     allow_joblib: bool,
     steps: Steps,
@@ -119,10 +121,12 @@ def register_model(
         Refused: model and sample do not make a bundle that every worker can reproduce.
     """
     model, named = _model_of(request, trust=request.trust or allow_joblib)
-    source = open_input(request.input, open_warehouse=open_warehouse, steps=steps)
-    asked = _with_found_columns(request.asked, source.columns, source=source.label)
-    readable = [column for column in source.columns if column.name not in asked.id_columns]
-    sample = source.read([column.name for column in readable], steps=steps).slice(0, SAMPLE_ROWS)
+    with open_input(
+        request.input, open_warehouse=open_warehouse, open_files=open_files, steps=steps
+    ) as source:
+        asked = _with_found_columns(request.asked, source.columns, source=source.label)
+        readable = [column for column in source.columns if column.name not in asked.id_columns]
+        sample = source.read([column.name for column in readable], steps=steps).slice(0, SAMPLE_ROWS)
     with steps.step("Trying the model on the sample", total=sample.num_rows) as step:
         origin = Origin(source=f"registered with {source.origin.source}", where=source.origin.where)
         described = describe_model(

@@ -211,21 +211,6 @@ class Centred(RegressorMixin, BaseEstimator):
         return values - np.nanmean(values)
 
 
-class Scribbler(RegressorMixin, BaseEstimator):
-    """Writes into what it is given."""
-
-    def fit(self, _X: Any, _y: Any) -> Scribbler:
-        self.fitted_ = True
-        return self
-
-    def predict(self, X: Any) -> Any:
-        if isinstance(X, pd.DataFrame):
-            X["score"] = X["score"] * 2
-            return X["score"].to_numpy().copy()
-        X *= 2
-        return X[:, 0].copy()
-
-
 class Adder(TransformerMixin, BaseEstimator):
     """A step that adds columns to the frame that it is given."""
 
@@ -252,6 +237,21 @@ class Chatty(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         return np.repeat(self.classes_[:1], len(X))
+
+
+class Scribbler(RegressorMixin, BaseEstimator):
+    """Writes into what it is given."""
+
+    def fit(self, _X: Any, _y: Any) -> Scribbler:
+        self.fitted_ = True
+        return self
+
+    def predict(self, X: Any) -> Any:
+        if isinstance(X, pd.DataFrame):
+            X["score"] = X["score"] * 2
+            return X["score"].to_numpy().copy()
+        X *= 2
+        return X[:, 0].copy()
 
 
 REFUSALS = [

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import skops.io
-from sklearn.exceptions import InconsistentVersionWarning
 
-from skfleet_common.contracts.errors import BundleRefused, Refused, shown
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, Refused, shown
 
 _ARRAYS = "its state is arrays and numbers, which its own __setstate__ takes apart"
 _ATTRIBUTES = "a plain Python class: loading sets attributes, and no method of it runs"
 _METRIC = "a distance with its two parameters; the one that would call a Python function is not here"
+
+_FIGURE = "a function of arrays: it is looked up by name, and not called"
+_BOOSTER = "its state is trees in the library's own format, which names no code"
 
 #: The types, each with why reading one is harmless. That arrays in a forged file may lead compiled code
 #: astray is no concern of this list: who can forge a bundle's digest can also train a model.
@@ -62,6 +64,27 @@ REVIEWED: Mapping[str, str] = {
     "sklearn.multiclass._ConstantPredictor": _ATTRIBUTES,
     # The members of a vote by name: a dictionary with attributes.
     "sklearn.utils._bunch.Bunch": _ATTRIBUTES,
+    # What a threshold, or other parameters, were tuned by.
+    "sklearn.metrics._scorer._CurveScorer": _ATTRIBUTES,
+    "sklearn.metrics._scorer._PassthroughScorer": _ATTRIBUTES,
+    "sklearn.metrics._scorer._Scorer": _ATTRIBUTES,
+    "sklearn.utils._metadata_requests.MetadataRequest": _ATTRIBUTES,
+    "sklearn.utils._metadata_requests.MethodMetadataRequest": _ATTRIBUTES,
+    "sklearn.metrics._classification.accuracy_score": _FIGURE,
+    "sklearn.metrics._classification.balanced_accuracy_score": _FIGURE,
+    "sklearn.metrics._classification.f1_score": _FIGURE,
+    "sklearn.metrics._classification.precision_score": _FIGURE,
+    "sklearn.metrics._classification.recall_score": _FIGURE,
+    # The boosters of the extra ``boosting``.
+    "collections.OrderedDict": "a dictionary of what is read by itself",
+    "lightgbm.basic.Booster": _BOOSTER,
+    "lightgbm.sklearn.LGBMClassifier": _ATTRIBUTES,
+    "lightgbm.sklearn.LGBMRegressor": _ATTRIBUTES,
+    "xgboost.core.Booster": _BOOSTER,
+    "xgboost.sklearn.XGBClassifier": _ATTRIBUTES,
+    "xgboost.sklearn.XGBRegressor": _ATTRIBUTES,
+    "xgboost.sklearn.XGBRFClassifier": _ATTRIBUTES,
+    "xgboost.sklearn.XGBRFRegressor": _ATTRIBUTES,
     # scikit-learn's pipeline with weights.
     "skfleet_common.model.estimators.steps.WeightedPipeline": _ATTRIBUTES,
 }
@@ -85,9 +108,16 @@ def load_model(raw: bytes) -> object:
         )
     try:
         with warnings.catch_warnings():
-            # Versions were checked against the skew policy, and golden rows will be replayed.
-            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            # Versions were checked against the skew policy, and golden rows will be replayed. Who fitted
+            # the model was told what else its classes warn of.
+            warnings.simplefilter("ignore")
             model: object = skops.io.loads(raw, trusted=sorted(ALLOWED_TYPES))
+    except ImportError as exc:
+        missing = exc.name or "a library that is not here"
+        raise NotReproducibleHere(
+            f"The bundle's model needs {missing}; install here what it was made with, for LightGBM and "
+            "XGBoost with: pip install 'skfleet[boosting]'."
+        ) from exc
     except Exception as exc:
         raise BundleRefused(
             "The bundle's model cannot be read with the libraries here; train it again."

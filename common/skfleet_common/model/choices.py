@@ -57,12 +57,28 @@ class FitChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OriginFile:
+    """A file that training rows came from."""
+
+    #: Its path or URL, as the user named it.
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """Where the training rows came from, for the manifest's provenance."""
 
     #: The table, query or file, as people would name it.
     source: str = ""
+    #: ``table``, ``query``, ``csv``, ``parquet`` or ``frame``.
+    kind: str = "table"
     where: str | None = None
+    query: str | None = None
+    files: tuple[OriginFile, ...] = ()
+    #: How many rows were drawn, where not all were read.
+    sampled: int | None = None
 
 
 #: Rows that came from no place that has a name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -148,8 +148,7 @@ def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed
     learned += [(target.column, target.dtype) for target in rows.targets.described]
     arrays = [(name, canonical_array(rows.table, name, dtype)) for name, dtype in learned]
     return Provenance(
-        source=origin.source,
-        where=origin.where,
+        **asdict(origin),
         rows=rows.table.num_rows,
         rows_without_target=rows.rows_without_target,
         rows_rejected=rows.rows_rejected,

@@ -16,9 +16,9 @@ from skfleet_common.contracts.errors import UsageError, nearest, shown
 from skfleet_common.model.allowlist import check_packable
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.choices import FitChoices
-from skfleet_common.model.estimators.asked import AskedModel
+from skfleet_common.model.estimators.asked import AskedModel, parse_model
 from skfleet_common.model.estimators.assembly import CALIBRATIONS, MAX_CATEGORICAL_LEVELS, Assembly
-from skfleet_common.model.estimators.fitting import blaming, fit_estimator
+from skfleet_common.model.estimators.fitting import blaming, fit_estimator, listening
 from skfleet_common.model.estimators.search import SearchPlan, search, space_of
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
@@ -216,12 +216,15 @@ class _Fitter:
         return found.report | {"rows": len(rows)}
 
 
-def check_choices(asked: AskedModel, choices: FitChoices) -> None:
+def check_model(choices: FitChoices) -> None:
     """Refuse what can be refused before any row is read.
 
     Raises:
-        UsageError: a parameter, a search or a calibration is not what the model takes.
+        UsageError: there is no such model, or it does not take a parameter, a search, a calibration, weights
+            or so many targets.
     """
+    with listening(choices.model):
+        asked = parse_model(choices.model)
     if choices.cross_validate is not None and choices.cross_validate < 2:  # noqa: PLR2004  (see _split)
         raise UsageError(f"--cross-validate must be 2 or more, not {choices.cross_validate}.")
     plan = None if choices.search is None else _search_plan(choices, choices.search)
@@ -333,6 +336,8 @@ def _importance(
 def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) -> dict[str, Any]:
     if not held:
         return {"skipped": skipped}
+    if len(held[0].rows) < 2:  # noqa: PLR2004  (two rows are the least that can differ)
+        return {"skipped": "the model gives no finite number for the rows that were held out"}
     figures = [evaluate(part, target) for part, target in zip(held, rows.targets.described, strict=True)]
     if len(figures) == 1:
         return figures[0]

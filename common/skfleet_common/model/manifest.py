@@ -134,12 +134,27 @@ class Target(Shape):
     classes: Levels | None = None
 
 
+class ProvenanceFile(Shape):
+    """A file that training rows came from."""
+
+    #: Its path or URL, as the user named it.
+    name: str
+    size: NonNegativeInt
+    sha256: str
+
+
 class Provenance(Shape):
     """Where the training rows came from."""
 
-    #: The table or query, as people would name it.
+    #: The table, query or file, as people would name it.
     source: str = ""
+    #: ``table``, ``query``, ``csv``, ``parquet`` or ``frame``.
+    kind: str = "table"
     where: str | None = None
+    query: str | None = None
+    files: tuple[ProvenanceFile, ...] = ()
+    #: How many rows were drawn, where not all were read.
+    sampled: NonNegativeInt | None = None
     #: Rows that the model was fitted on, after those that were left out.
     rows: NonNegativeInt = 0
     rows_without_target: NonNegativeInt = 0

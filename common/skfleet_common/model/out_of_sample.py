@@ -142,6 +142,8 @@ def predict_out_of_sample(
             answers.append(Predictor(twin, *described).answers(take(X, held), scores))
     rows = np.concatenate([held for _, held in split.parts])
     order = np.argsort(rows, kind="stable")
+    # A row that would be quarantined has no figure.
+    order = order[_are_finite(answers)[order]]
     return tuple(
         OutOfSample(
             rows=rows[order],
@@ -160,6 +162,19 @@ def predict_out_of_sample(
 def take(X: Any, rows: npt.NDArray[Any]) -> Any:
     """Give some rows of an array or a data frame, as a copy."""
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def _are_finite(answers: Sequence[tuple[Answer, ...]]) -> npt.NDArray[np.bool_]:
+    parts = []
+    for answer in answers:
+        finite = np.ones(len(answer[0].values), dtype=np.bool_)
+        for of_target in answer:
+            if of_target.values.dtype.kind == "f":
+                finite &= np.isfinite(of_target.values)
+            if of_target.scores is not None:
+                finite &= np.isfinite(of_target.scores).all(axis=1)
+        parts.append(finite)
+    return np.concatenate(parts)
 
 
 def _joined(answers: Sequence[tuple[Answer, ...]], position: int, order: npt.NDArray[np.intp]) -> FloatArray:

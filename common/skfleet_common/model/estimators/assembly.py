@@ -105,7 +105,7 @@ class Assembly:
             last = name.rpartition("__")[2]
             if last == "random_state" and value is None:
                 fixed[name] = self.seed
-            elif last == "n_jobs":
+            elif last == "n_jobs" and value is not None:
                 # A scorer has one core, and what is fitted is what is scored with.
                 fixed[name] = 1
         core.set_params(**fixed)

@@ -87,6 +87,8 @@ INNER: Mapping[str, Mapping[Learning, Maker]] = {
     },
 }
 
+ONE_THREAD: Mapping[str, Any] = {"n_jobs": 1}
+
 #: What a class asked for by its own name needs, so that new rows can be scored at all.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     # Values beyond those of training would be NaN.
@@ -95,7 +97,17 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "RadiusNeighborsClassifier": {"outlier_label": "most_frequent"},
     # A vote on probabilities, so that there are some.
     "VotingClassifier": {"voting": "soft"},
-    # Both print to stdout otherwise.
-    "LGBMClassifier": {"verbosity": -1},
-    "LGBMRegressor": {"verbosity": -1},
+    # One column a level makes the others' covariance singular.
+    "QuadraticDiscriminantAnalysis": {"reg_param": 1e-3},
+    # What scikit-learn 1.10 makes its defaults, and warns of until then.
+    "LogisticRegressionCV": {
+        "l1_ratios": (0.0,),
+        "scoring": "neg_log_loss",
+        "use_legacy_attributes": False,
+        "max_iter": 1_000,
+    },
+    # Without a number, these take every core; LightGBM prints what it does.
+    "LGBMClassifier": {"verbosity": -1, "n_jobs": 1},
+    "LGBMRegressor": {"verbosity": -1, "n_jobs": 1},
+    **dict.fromkeys(("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor"), ONE_THREAD),
 }

@@ -45,11 +45,11 @@ def check_parameter(name: str, has: Mapping[str, Any], *, of: str) -> None:
 def check_values(estimator: Any) -> None:
     """Refuse values that scikit-learn's own rules for an estimator and its parts do not allow."""
     for part in parts_of(estimator):
-        validate = getattr(part, "_validate_params", None)
-        if validate is None:
+        # Who derives from BaseEstimator need not state any rules.
+        if not hasattr(part, "_parameter_constraints"):
             continue
         try:
-            validate()
+            part._validate_params()
         except ValueError as exc:
             first = " ".join(str(exc).split())
             raise UsageError(f"{first.rstrip('.')}; correct --params.") from exc
