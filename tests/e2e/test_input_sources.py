@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.e2e.world import World
-
-from skfleet.training import TrainedModel
 
 REFUSED, USAGE, ENVIRONMENT = 3, 2, 4
 
@@ -106,9 +103,7 @@ def from_table(shop: Shop) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("source", ["csv", "csv.gz", "parquet", "query", "s3.csv", "s3.parquet"])
-def test_the_same_rows_give_the_same_model(
-    shop: Shop, from_table: dict[str, object], source: str
-) -> None:
+def test_the_same_rows_give_the_same_model(shop: Shop, from_table: dict[str, object], source: str) -> None:
     name = f"shop-{source.replace('.', '-')}"
     kind = source.removeprefix("s3.").removesuffix(".gz")
     path = str(shop.folder / f"shop.{source.removeprefix('s3.')}")
