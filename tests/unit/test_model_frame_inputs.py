@@ -47,6 +47,7 @@ def test_every_logical_type_has_one_pandas_dtype() -> None:
         "object",
         "str",
         "datetime64[us]",
+        "object",
         "datetime64[us]",
         "datetime64[us, UTC]",
         "object",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from skfleet_common.contracts.columns import Column
-from skfleet_common.model.arrays import canonical_array
+from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
+from skfleet_common.model.evaluation.scores import held_scores, score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted import FittedModel, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
@@ -68,9 +69,15 @@ def fit_model(
         Refused: the rows, the columns or the target do not allow it.
         UsageError: the settings do not.
     """
+    started = time.monotonic()
     with listening(choices.model) as heard:
         fitted = _fit(frame, columns, choices, origin, on_rows)
-    return FittedBundle(**{**vars(fitted), "warnings": (*fitted.warnings, *heard.notes())})
+    provenance = fitted.manifest.provenance.model_copy(update={"seconds": time.monotonic() - started})
+    return replace(
+        fitted,
+        manifest=fitted.manifest.model_copy(update={"provenance": provenance}),
+        warnings=(*fitted.warnings, *heard.notes()),
+    )
 
 
 def _fit(
@@ -99,6 +106,7 @@ def _fit(
     )
     with blaming(asked.asked, "asked for predictions"):
         hints = _hints(scorer, rows)
+        said = held_scores(fitted.held, outputs) or _scores_in_sample(scorer, rows)
         chosen = rows.table.select([feature.column for feature in fitted.features]).take(
             choose_golden(rows.table, fitted.features, seed=choices.seed)
         )
@@ -121,6 +129,7 @@ def _fit(
         outputs=outputs,
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
+        scores=score_histograms(said),
     )
     return FittedBundle(
         manifest=manifest,
@@ -145,6 +154,11 @@ def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed
         fingerprint=fingerprint(arrays),
         seed=seed,
     )
+
+
+def _scores_in_sample(scorer: Scorer, rows: TrainingRows) -> dict[str, FloatArray]:
+    """Give outputs for rows that the model was fitted on, where none were held out."""
+    return scored_columns(scorer.score(rows.table.slice(0, _TIMED_ROWS)).outputs)
 
 
 def _hints(scorer: Scorer, rows: TrainingRows) -> Hints:

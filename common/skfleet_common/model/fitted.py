@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,14 @@ from skfleet_common.model.estimators.fitting import blaming, fit_estimator, list
 from skfleet_common.model.estimators.search import SearchPlan, search, space_of
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
+from skfleet_common.model.evaluation.importance import chosen_rows, measured_importance
 from skfleet_common.model.features import FeatureBuilder
-from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
+from skfleet_common.model.fitted_features import (
+    category_positions,
+    positions_by_column,
+    transformed_features,
+    with_fills,
+)
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
@@ -36,7 +42,7 @@ from skfleet_common.model.out_of_sample import (
     predict_out_of_sample,
     take,
 )
-from skfleet_common.model.predictor import Scores, scores_of
+from skfleet_common.model.predictor import Predictor, Scores, scores_of
 from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.training import TrainingRows
 
@@ -111,8 +117,18 @@ def fit_to(
         metrics["search"] = fitter.search(_search_plan(choices, choices.search), split)
     held: tuple[OutOfSample, ...] = ()
     if split is not None:
+
+        def look(twin: Predictor, unseen: npt.NDArray[np.int64], said: Scores) -> None:
+            metrics["importance"] = _importance(twin, inputs, rows, unseen, scores=said, seed=choices.seed)
+
         held = predict_out_of_sample(
-            split, fitter.fit, inputs.X, targets=rows.targets, weights=rows.weights, name=asked.asked
+            split,
+            fitter.fit,
+            inputs.X,
+            targets=rows.targets,
+            weights=rows.weights,
+            name=asked.asked,
+            look=look,
         )
     estimator = fitter.fit(np.arange(len(y)))
     with blaming(asked.asked, "asked for predictions"):
@@ -276,6 +292,33 @@ def _split(rows: TrainingRows, choices: FitChoices) -> tuple[Split | None, str]:
 
 def _rows_to_fit(split: Split | None, rows: int) -> int:
     return rows + (0 if split is None else sum(len(fitted) for fitted, _ in split.parts))
+
+
+def _importance(
+    twin: Predictor,
+    inputs: _Inputs,
+    rows: TrainingRows,
+    unseen: npt.NDArray[np.int64],
+    *,
+    scores: Scores,
+    seed: int,
+) -> dict[str, Any]:
+    """Give how much each column matters to a twin, as rows tell that it has not seen."""
+    looked_at = unseen[chosen_rows(len(unseen), seed=seed)]
+    if inputs.transformer is None:
+        groups: dict[str, Sequence[int | str]] = {f.column: [f.column] for f in inputs.features}
+    else:
+        groups = dict(positions_by_column(inputs.features, inputs.transformer))
+    return measured_importance(
+        twin,
+        take(inputs.X, looked_at),
+        [column.y[looked_at] for column in rows.targets.columns],
+        targets=rows.targets.described,
+        scores=scores,
+        weights=None if rows.weights is None else rows.weights[looked_at],
+        groups=groups,
+        seed=seed,
+    )
 
 
 def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) -> dict[str, Any]:

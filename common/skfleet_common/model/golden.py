@@ -87,7 +87,7 @@ def replay(golden: bytes, scorer: Scorer, *, tolerance: float) -> None:
     expected = _part(table, _FEATURE)
     for position in range(max(expected.num_columns, X.shape[1])):
         if position >= min(expected.num_columns, X.shape[1]) or not same_bits(
-            X[:, position].astype(np.float64), numbers(expected.column(position).combine_chunks())
+            X[:, position], numbers(expected.column(position).combine_chunks())
         ):
             raise NotReproducibleHere(
                 f"The bundle's feature {position + 1} comes out differently here than in training; "
@@ -119,17 +119,19 @@ def _compare_outputs(expected: pa.Table, got: pa.RecordBatch, tolerance: float) 
 
 
 def same_bits(left: FloatArray, right: FloatArray) -> bool:
-    """Whether two arrays hold the same doubles, bit for bit; one NaN is as good as another."""
-    if left.shape != right.shape:
+    """Whether two arrays hold the same floats, bit for bit; one NaN is as good as another."""
+    if left.shape != right.shape or left.dtype != right.dtype:
         return False
+    # Every single-precision number is a double, and keeps its sign.
+    left, right = left.astype(np.float64), right.astype(np.float64)
     left, right = np.where(np.isnan(left), np.nan, left), np.where(np.isnan(right), np.nan, right)
     return bool(np.array_equal(left.view(np.uint64), right.view(np.uint64)))
 
 
 def _features(X: Any) -> FloatArray:
     """Give the features to compare: none of a frame or of objects, which only repeat the inputs."""
-    is_floats = isinstance(X, np.ndarray) and X.dtype == np.float64
-    return X if is_floats else np.empty((len(X), 0))
+    is_floats = isinstance(X, np.ndarray) and np.issubdtype(X.dtype, np.floating)
+    return X.astype(np.float64) if is_floats else np.empty((len(X), 0))
 
 
 def _part(table: pa.Table, prefix: str) -> pa.Table:

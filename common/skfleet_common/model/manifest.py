@@ -162,6 +162,8 @@ class Provenance(Shape):
     #: SHA-256 over the features and target of the fitted rows, whatever their order.
     fingerprint: str = ""
     seed: int = 0
+    #: How long the fit took, with what it was measured by.
+    seconds: NonNegativeFloat = 0.0
 
 
 class Hints(Shape):

@@ -123,8 +123,12 @@ def predict_out_of_sample(
     targets: Targets,
     weights: FloatArray | None,
     name: str,
+    look: Callable[[Predictor, npt.NDArray[np.int64], Scores], None] | None = None,
 ) -> tuple[OutOfSample, ...]:
-    """Predict every held row with the twin that ``fit`` fits to the other rows; one result a target."""
+    """Predict every held row with the twin that ``fit`` fits to the other rows; one result a target.
+
+    ``look`` is shown the first twin, the rows that were held from it, and what it says beside predictions.
+    """
     described = targets.described
     answers: list[tuple[Answer, ...]] = []
     scores: Scores | None = None
@@ -133,6 +137,8 @@ def predict_out_of_sample(
         with blaming(name, "asked for predictions"):
             if scores is None:
                 scores = scores_of(twin, described, take(X, held[:_PROBED_ROWS]))
+                if look is not None:
+                    look(Predictor(twin, *described), held, scores)
             answers.append(Predictor(twin, *described).answers(take(X, held), scores))
     rows = np.concatenate([held for _, held in split.parts])
     order = np.argsort(rows, kind="stable")

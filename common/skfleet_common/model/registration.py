@@ -18,6 +18,7 @@ from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, Origin
 from skfleet_common.model.estimators.fitting import listening
+from skfleet_common.model.evaluation.scores import score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.frame_inputs import FrameBuilder
@@ -44,6 +45,7 @@ from skfleet_common.model.registered import (
     tolerance_of,
 )
 from skfleet_common.model.sample_columns import Registration, inputs_of, raw_features
+from skfleet_common.model.sample_figures import sample_figures
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.trial import blaming_sample, check_repeatable, outputs_a_row, scorable_rows
 from skfleet_common.model.versions import current_versions
@@ -90,8 +92,10 @@ def _described(
         scores = scores_of(model, targets, X)
         outputs = output_columns_of(targets, scores)
         scorer = Scorer(model, features=features, targets=targets, outputs=outputs, takes=takes)
-        rows = scorable_rows(table, scorer)
+        kept = scorable_rows(table, scorer)
+        rows = table.filter(kept)
     is_exact = check_repeatable(scorer, rows)
+    figures = sample_figures(scorer, sample.filter(kept), targets, scores, seed=asked.seed)
     manifest = FeatureManifest(
         name=asked.name,
         format=asked.format,
@@ -119,13 +123,14 @@ def _described(
             seed=asked.seed,
         ),
         hints=_hints(scorer, rows),
+        scores=score_histograms(scored_columns(scorer.score(rows).outputs)),
     )
     left = sample.num_rows - rows.num_rows
     return FittedBundle(
         manifest=manifest,
         pipeline=model,
         golden=golden_bytes(rows.take(choose_golden(rows, features, seed=asked.seed)), scorer),
-        metrics={"skipped": "the model was fitted elsewhere"},
+        metrics=figures,
         warnings=(f"The model rejects {counted(left)} of the sample.",) if left else (),
     )
 

@@ -56,6 +56,7 @@ class Scorer:
         dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
+        self._takes = takes
         self._targets = tuple(targets)
         self._output_names = [column.name for column in outputs]
         said = {column.source for column in outputs}
@@ -69,6 +70,12 @@ class Scorer:
     def width(self) -> int | None:
         """The columns of the feature array; None where the model takes something else."""
         return getattr(self.builder, "width", None)
+
+    @property
+    def columns_by_input(self) -> dict[str, list[int | str]]:
+        """Where each input column is in a frame, or in an array of columns as they are."""
+        names = [feature.column for feature in self._features]
+        return {name: [name if self._takes is Takes.FRAME else place] for place, name in enumerate(names)}
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
         """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""

@@ -42,8 +42,8 @@ def outputs_a_row(model: Any, X: Any) -> int:
     return predicted.shape[1] if predicted.ndim > 1 else 1
 
 
-def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
-    """Give the rows of the sample that the model scores.
+def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Array:
+    """Give which rows of the sample the model scores.
 
     Raises:
         Refused: it scores none of them.
@@ -52,7 +52,7 @@ def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
     if not scored.kept.any():
         reason = scored.rejected[0].reason
         raise Refused(f"The model scores no row of the sample ({reason}); give one that it can score.")
-    return sample.filter(pa.array(scored.kept))
+    return pa.array(scored.kept)
 
 
 def check_repeatable(scorer: Scorer, rows: pa.Table) -> bool:

@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, roc_auc_score
 
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.manifest import Target
+from skfleet_common.model.predictor import Answer, Predictor, Scores
 
 #: More rows or repeats sharpen the figures less than they cost.
 ROWS = 2_000
@@ -60,20 +61,59 @@ def permutation_importance(
     return sorted(found, key=lambda entry: (entry["loss"] is None, -(entry["loss"] or 0.0)))
 
 
-def score_of(
+def measured_importance(
+    predictor: Predictor,
+    X: Any,
+    ys: Sequence[npt.NDArray[Any]],
+    *,
+    targets: Sequence[Target],
+    scores: Scores,
+    weights: FloatArray | None,
+    groups: Mapping[str, Sequence[int | str]],
+    seed: int,
+) -> dict[str, Any]:
+    """Give what the report says of importance; of several targets, the mean of their scores counts."""
+    measures = [
+        _score_of(target, y, weights, probabilities=scores is Scores.PROBABILITY)
+        for target, y in zip(targets, ys, strict=True)
+    ]
+    names = {name for name, _ in measures}
+
+    def score(answers: tuple[Answer, ...]) -> float:
+        return float(
+            np.mean([measure(answer) for (_, measure), answer in zip(measures, answers, strict=True)])
+        )
+
+    columns = permutation_importance(
+        lambda permuted: predictor.answers(permuted, scores), X, score, groups=groups, seed=seed
+    )
+    return {"score": " and ".join(sorted(names)), "rows": len(X), "columns": columns}
+
+
+def _score_of(
     target: Target, y: npt.NDArray[Any], weights: FloatArray | None, *, probabilities: bool
-) -> tuple[str, Score]:
+) -> tuple[str, Callable[[Answer], float]]:
     """Give the score that importance is measured in, and its name."""
     if target.classes is None:
-        return "r2", lambda predicted: float(r2_score(y, predicted, sample_weight=weights))
-    if not probabilities:
-        return "accuracy", lambda predicted: float(accuracy_score(y, predicted, sample_weight=weights))
+        return "R²", lambda said: float(r2_score(y, said.values, sample_weight=weights))
     places = {label: place for place, label in enumerate(target.classes.values)}
     codes = np.array([places[value] for value in y.tolist()])
+    if not probabilities:
+
+        def accuracy(said: Answer) -> float:
+            predicted = np.array([places[value] for value in said.values.tolist()])
+            return float(accuracy_score(codes, predicted, sample_weight=weights))
+
+        return "accuracy", accuracy
     if len(places) == 2 and len(np.unique(codes)) == 2:  # noqa: PLR2004  (a ROC curve is of two classes)
-        return "roc_auc", lambda given: float(roc_auc_score(codes, given[:, 1], sample_weight=weights))
+        return "ROC AUC", lambda said: float(roc_auc_score(codes, _of(said)[:, 1], sample_weight=weights))
     every = np.arange(len(places))
-    return "log_loss", lambda given: -float(log_loss(codes, given, labels=every, sample_weight=weights))
+    return "log loss", lambda said: -float(log_loss(codes, _of(said), labels=every, sample_weight=weights))
+
+
+def _of(said: Answer) -> FloatArray:
+    assert said.scores is not None  # noqa: S101  (probabilities were asked for)
+    return said.scores
 
 
 def chosen_rows(rows: int, *, seed: int) -> npt.NDArray[np.int64]:

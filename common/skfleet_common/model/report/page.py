@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from skfleet_common.model.manifest import FeatureManifest, Target
 from skfleet_common.model.report import plots
-from skfleet_common.model.report.words import FIGURES, number
+from skfleet_common.model.report.words import FIGURES, feature_row, number
 
 #: By what must be in the figures, the plots to draw and what stands below them.
 _PLOTS: tuple[tuple[str, str, Callable[[Mapping[str, Any], str], Markup]], ...] = (
@@ -48,6 +48,7 @@ def render_report(manifest: FeatureManifest, metrics: Mapping[str, Any], *, note
             for place, histogram in enumerate(_histograms(manifest))
         ],
         importance=_importance(metrics.get("importance")),
+        features=[feature_row(feature, rows=manifest.provenance.rows) for feature in manifest.features],
         search=metrics.get("search"),
     )
     return page.encode()
@@ -71,4 +72,4 @@ def _importance(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _histograms(manifest: FeatureManifest) -> list[dict[str, Any]]:
-    return [histogram.model_dump() for histogram in getattr(manifest, "scores", ())]
+    return [histogram.model_dump() for histogram in manifest.scores]

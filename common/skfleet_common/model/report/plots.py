@@ -136,7 +136,7 @@ def importance(columns: Sequence[Mapping[str, Any]], score: str, key: str) -> Ma
         losses, spreads = [c["loss"] for c in shown], [c["spread"] for c in shown]
         axes.barh(places, losses, xerr=spreads, color=INK, error_kw={"ecolor": GREY})
         axes.set_yticks(places, [short(column["column"]) for column in shown])
-        axes.set_xlabel(f"loss of {score} when the column is permuted")
+        axes.set_xlabel(f"worsening of {score} when the column is permuted")
 
     height = 0.9 + 0.24 * max(len(shown), 3)
     return svg(

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from skfleet_common.model.baselines import QUANTILES
+from skfleet_common.model.manifest import Feature, FeatureKind
+
+#: Levels that the report names by feature.
+_TOLD = 5
+
 #: The figures of a target in the order in which they are read, by their name in metrics.json.
 FIGURES = {
     "roc_auc": "ROC AUC",
@@ -16,6 +22,28 @@ FIGURES = {
     "mae": "mean absolute error",
     "medae": "median absolute error",
 }
+
+
+def feature_row(feature: Feature, *, rows: int) -> dict[str, str]:
+    """Give what the report says of a feature."""
+    known, observed, baseline = feature.known_levels, feature.observed, feature.baseline
+    extent = f"{len(known):,} levels" if known else ""
+    if not known and observed is not None:
+        extent = f"{number(observed[0])} to {number(observed[1])}"
+    usual = ""
+    if baseline is not None and baseline.top_levels:
+        usual = ", ".join(f"{top.level} ({top.share:.0%})" for top in baseline.top_levels[:_TOLD])
+    elif baseline is not None and baseline.quantiles and feature.kind is not FeatureKind.MOMENT:
+        usual = ", ".join(number(baseline.quantiles[QUANTILES.index(at)]) for at in (0.05, 0.5, 0.95))
+    return {
+        "column": feature.column,
+        "kind": feature.kind,
+        "extent": extent,
+        "usual": usual,
+        "nulls": f"{feature.training_nulls / rows:.1%}" if rows else "",
+        "null_policy": feature.nulls,
+        "unseen": feature.unseen or "",
+    }
 
 
 def number(value: Any) -> str:
