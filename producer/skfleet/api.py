@@ -27,9 +27,10 @@ from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet.train_request import TrainKeywords, train_request
-from skfleet.training import TrainedModel, train_model
+from skfleet.training import TrainedModel, TrainingPlan, plan_training, train_model
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
+from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
 from skfleet_common.contracts.states import JobState
@@ -77,7 +78,21 @@ class Fleet:
         return train_model(
             train_request(**asked),
             open_warehouse=lambda: self.warehouse,
+            open_files=self._user_files,
             registry=self.registry,
+            steps=self._steps,
+        )
+
+    def plan_training(self, **asked: Unpack[TrainKeywords]) -> TrainingPlan:
+        """Say what :meth:`train` would learn from: columns, types, roles and rows; nothing is fitted.
+
+        Raises:
+            Refused: what :meth:`train` would refuse before the fit.
+        """
+        return plan_training(
+            train_request(**asked),
+            open_warehouse=lambda: self.warehouse,
+            open_files=self._user_files,
             steps=self._steps,
         )
 
@@ -93,6 +108,7 @@ class Fleet:
         return register_model(
             register_request(**asked),
             open_warehouse=lambda: self.warehouse,
+            open_files=self._user_files,
             registry=self.registry,
             allow_joblib=self.settings.allow_joblib,
             steps=self._steps,
@@ -230,6 +246,9 @@ class Fleet:
             stall_seconds=self.settings.stall_seconds,
             open_publisher=self._publisher,
         )
+
+    def _user_files(self) -> UserFiles:
+        return UserFiles(self.cloud.store.client, self.cloud.store.where)
 
     def _publisher(self) -> Publisher:
         return self.warehouse.publisher

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
+from skfleet.mappings import Given, read_mapping
 from skfleet.naming import find_column, find_columns, names_of
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.choices import FitChoices
@@ -33,6 +34,24 @@ class FitKeywords(TypedDict, total=False):
     tolerated_unseen: float | None
     #: What single columns are to be: a features file, or what one holds.
     features: str | Path | Mapping[str, Any] | None
+    #: The column of sample weights.
+    weight: str | None
+    #: Parameters of the estimator: ``{"max_depth": 3}``, or words as ``--params`` takes them.
+    params: Given | None
+    #: ``grid``, ``random`` or ``halving``.
+    search: str | None
+    #: By parameter, a list of values, or ``{"low": …, "high": …, "log": …}``.
+    search_space: Given | None
+    #: How many candidates a random search tries.
+    search_iterations: int | None
+    #: scikit-learn's name of what makes a candidate better.
+    search_scoring: str | None
+    #: In how many parts the rows are split to compare candidates.
+    search_folds: int | None
+    #: ``sigmoid`` or ``isotonic``.
+    calibrate: str | None
+    #: In how many parts all rows are split, each predicted by a model of the others.
+    cross_validate: int | None
     #: Makes the fit repeatable.
     seed: int | None
 
@@ -49,6 +68,9 @@ COLUMN_OPTIONS = {
 #: Keywords that take one name or several.
 _SEVERAL = {"exclude", "categorical"}
 
+#: Keywords that take a mapping, or words or a file that hold one.
+_MAPPINGS = {"params": "--params", "search_space": "--search-space"}
+
 
 def fit_choices(
     *,
@@ -61,6 +83,8 @@ def fit_choices(
     given = {key: value for key, value in cast("dict[str, Any]", keywords).items() if value is not None}
     for key in _SEVERAL & given.keys():
         given[key] = several(given[key])
+    for key in _MAPPINGS.keys() & given.keys():
+        given[key] = read_mapping(given[key], flag=_MAPPINGS[key])
     if "features" in given:
         given["features"] = read_features(given["features"])
     return FitChoices(targets=several(target), name=name, id_columns=several(id_column), **given)

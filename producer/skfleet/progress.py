@@ -9,6 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
@@ -81,8 +82,7 @@ class Terminal:
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn(unit),
+            *((DownloadColumn(),) if unit == "bytes" else (MofNCompleteColumn(), TextColumn(unit))),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

@@ -18,6 +18,7 @@ from skfleet.naming import find_column, find_columns, names_of
 from skfleet.progress import Steps
 from skfleet.registry import Registry
 from skfleet.training import TrainedModel
+from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.contracts.columns import Column
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.names import check_name
@@ -52,8 +53,8 @@ class RegisterKeywords(TypedDict, total=False):
     where: str | None
     #: By column, what its values are, instead of what the source says.
     types: Mapping[str, str] | None
-    #: The column that the model predicts, if the sample has it.
-    target: str | None
+    #: The column that the model predicts, or several, in its order; the sample need not have them.
+    target: str | Sequence[str] | None
     #: One or several columns that identify rows; the model does not take them.
     id_column: str | Sequence[str] | None
     #: Columns that the model does not take.
@@ -87,13 +88,12 @@ def register_request(**given: Unpack[RegisterKeywords]) -> RegisterRequest:
         UsageError: they contradict each other, or there is no sample.
     """
     check_name("model", given["name"])
-    target = given.get("target")
     return RegisterRequest(
         model=given["model"],
         input=_sample_asked(given.get("sample"), given.get("table"), given.get("where"), given.get("types")),
         asked=Registration(
             name=given["name"],
-            target=target,
+            targets=several(given.get("target")),
             id_columns=several(given.get("id_column")),
             exclude=several(given.get("exclude")),
             null_policy=given.get("null_policy") or {},
@@ -110,6 +110,7 @@ def register_model(
     request: RegisterRequest,
     *,
     open_warehouse: Callable[[], Warehouse],
+    open_files: Callable[[], UserFiles],
     registry: Registry,
     allow_joblib: bool,
     steps: Steps,
@@ -120,10 +121,12 @@ def register_model(
         Refused: model and sample do not make a bundle that every worker can reproduce.
     """
     model, named = _model_of(request, trust=request.trust or allow_joblib)
-    source = open_input(request.input, open_warehouse=open_warehouse, steps=steps)
-    asked = _with_found_columns(request.asked, source.columns, source=source.label)
-    readable = [column for column in source.columns if column.name not in asked.id_columns]
-    sample = source.read([column.name for column in readable], steps=steps).slice(0, SAMPLE_ROWS)
+    with open_input(
+        request.input, open_warehouse=open_warehouse, open_files=open_files, steps=steps
+    ) as source:
+        asked = _with_found_columns(request.asked, source.columns, source=source.label)
+        readable = [column for column in source.columns if column.name not in asked.id_columns]
+        sample = source.read([column.name for column in readable], steps=steps).slice(0, SAMPLE_ROWS)
     with steps.step("Trying the model on the sample", total=sample.num_rows) as step:
         origin = Origin(source=f"registered with {source.origin.source}", where=source.origin.where)
         described = describe_model(
@@ -135,7 +138,7 @@ def register_model(
             named=named,
         )
         step.reach(sample.num_rows)
-    files = pack(described)
+    files = pack(described, report=True)
     digest = digest_of(files[MANIFEST_FILE])
     # What this process wrote, it may read; a model that does not come back the same is no use to anybody.
     open_bundle(files, digest=digest, allow_joblib=True)
@@ -214,13 +217,14 @@ def _sample_asked(
 
 
 def _with_found_columns(asked: Registration, columns: Sequence[Column], *, source: object) -> Registration:
-    """Give what was asked with columns as the sample spells them; it need not have the target."""
-    target = asked.target
-    if target is not None and any(column.name.lower() == target.lower() for column in columns):
-        target = find_column(columns, target, flag="--target", source=source).name
+    """Give what was asked with columns as the sample spells them; it need not have targets."""
+    here = {column.name.lower() for column in columns}
     return replace(
         asked,
-        target=target,
+        targets=tuple(
+            find_column(columns, name, flag="--target", source=source).name if name.lower() in here else name
+            for name in asked.targets
+        ),
         id_columns=names_of(find_columns(columns, asked.id_columns, flag="--id-column", source=source)),
         exclude=names_of(find_columns(columns, asked.exclude, flag="--exclude", source=source)),
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Required, Unpack, cast
 
-from skfleet.fit_keywords import FitKeywords, fit_choices, several
+from skfleet.fit_keywords import FitKeywords, fit_choices
 from skfleet.inputs.asked import InputAsked, InputKeywords
+from skfleet.out_of_sample import OutOfSampleAsked, OutOfSampleKeywords, out_of_sample_asked
 from skfleet_common.contracts.names import check_name
 from skfleet_common.model.choices import FitChoices
 
 
-class TrainKeywords(InputKeywords, FitKeywords, total=False):
+class TrainKeywords(InputKeywords, FitKeywords, OutOfSampleKeywords, total=False):
     """The keyword arguments of ``Fleet.train``."""
 
-    #: The column to learn; rows where it is NULL are left out and counted.
+    #: The column to learn, or several; rows where one is NULL are left out and counted.
     target: Required[str | Sequence[str]]
     #: The model's name in the registry.
     name: Required[str]
@@ -29,6 +30,7 @@ class TrainRequest:
 
     input: InputAsked
     choices: FitChoices
+    out_of_sample: OutOfSampleAsked | None = None
 
 
 def train_request(**keywords: Unpack[TrainKeywords]) -> TrainRequest:
@@ -41,11 +43,13 @@ def train_request(**keywords: Unpack[TrainKeywords]) -> TrainRequest:
     check_name("model", given["name"])
     of_input = {name: given.pop(name) for name in InputKeywords.__annotations__ if name in given}
     of_input = {name: value for name, value in of_input.items() if value is not None}
-    for files in {"csv", "parquet"} & of_input.keys():
-        of_input[files] = _paths(of_input[files])
-    return TrainRequest(input=InputAsked(**of_input), choices=fit_choices(**given))
+    for listed in {"csv", "parquet", "null_text"} & of_input.keys():
+        of_input[listed] = _texts(of_input[listed])
+    wanted = out_of_sample_asked(given.pop("oos_output", None), given.pop("oos_if_exists", None))
+    choices = replace(fit_choices(**given), keep_out_of_sample=wanted is not None)
+    return TrainRequest(input=InputAsked(**of_input), choices=choices, out_of_sample=wanted)
 
 
-def _paths(given: Any) -> tuple[str, ...]:
+def _texts(given: Any) -> tuple[str, ...]:
     listed = given if isinstance(given, (list, tuple)) else [given]
-    return several([str(path) for path in listed])
+    return tuple(str(one) for one in listed)

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from sklearn.svm import LinearSVC
 
 from model_samples import CITY, SHOP_COLUMNS, shop_rows
-from skfleet_common.contracts.errors import NotReproducibleHere, Refused
+from skfleet_common.contracts.errors import NotReproducibleHere, Refused, UsageError
 from skfleet_common.model.bundle import GOLDEN_FILE, MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.manifest import Role, Takes
@@ -55,7 +55,7 @@ def aware_pipeline() -> Pipeline:
 
 
 def registered(model: Any, table: pa.Table = ROWS, **asked: Any) -> dict[str, bytes]:
-    asked = {"target": "returned", "id_columns": ("id",), **asked}
+    asked = {"targets": ("returned",), "id_columns": ("id",), **asked}
     columns = [column for column in SHOP_COLUMNS if column.name in table.schema.names]
     return pack(describe_model(model, table, columns=columns, asked=Registration(name="made", **asked)))
 
@@ -89,7 +89,7 @@ def test_an_estimator_of_a_plain_array_takes_the_columns_of_the_sample_in_their_
     table = WHOLE.select(["id", *NUMBERS, "amount"])
     X = np.column_stack([table.column(name).to_numpy() for name in NUMBERS])
     model = LinearRegression().fit(X, table.column("amount").to_numpy())
-    bundle = opened(registered(model, table, target="amount"))
+    bundle = opened(registered(model, table, targets=("amount",)))
     assert bundle.manifest.takes is Takes.ARRAY
     assert bundle.manifest.feature_columns == tuple(NUMBERS)
     np.testing.assert_array_equal(
@@ -147,7 +147,7 @@ def test_classes_come_from_the_model(labels: list[Any], values: tuple[Any, ...])
     table = WHOLE.select(NUMBERS)
     y = np.array(labels)[np.arange(len(ROWS)) % 3]
     model = RandomForestClassifier(5, random_state=0).fit(frame_of(table, NUMBERS), y)
-    bundle = opened(registered(model, table, target=None, id_columns=()))
+    bundle = opened(registered(model, table, targets=(), id_columns=()))
     assert bundle.classes_ == values
     assert bundle.manifest.tolerance == 0.0
     predicted = bundle.score(table).outputs.column("prediction").to_pylist()
@@ -177,9 +177,9 @@ def test_lightgbm_and_its_categoricals_score_as_by_themselves() -> None:
 
 def test_whole_numbers_without_null_in_the_sample_may_not_be_null_later() -> None:
     model = LinearRegression().fit(frame_of(WHOLE, NUMBERS), WHOLE.column("amount").to_numpy())
-    strict = opened(registered(model, WHOLE, target="amount")).manifest.features
+    strict = opened(registered(model, WHOLE, targets=("amount",))).manifest.features
     assert [feature.nulls for feature in strict] == [NullPolicy.ERROR, NullPolicy.MISSING, NullPolicy.MISSING]
-    asked = opened(registered(model, WHOLE, target="amount", null_policy={"items": "reject_row"}))
+    asked = opened(registered(model, WHOLE, targets=("amount",), null_policy={"items": "reject_row"}))
     assert asked.manifest.features[0].nulls is NullPolicy.REJECT_ROW
     nulls = [3, 17]
     items = [None if row in nulls else 1 for row in range(50)]
@@ -211,21 +211,6 @@ class Centred(RegressorMixin, BaseEstimator):
         return values - np.nanmean(values)
 
 
-class Scribbler(RegressorMixin, BaseEstimator):
-    """Writes into what it is given."""
-
-    def fit(self, _X: Any, _y: Any) -> Scribbler:
-        self.fitted_ = True
-        return self
-
-    def predict(self, X: Any) -> Any:
-        if isinstance(X, pd.DataFrame):
-            X["score"] = X["score"] * 2
-            return X["score"].to_numpy().copy()
-        X *= 2
-        return X[:, 0].copy()
-
-
 class Adder(TransformerMixin, BaseEstimator):
     """A step that adds columns to the frame that it is given."""
 
@@ -254,23 +239,31 @@ class Chatty(ClassifierMixin, BaseEstimator):
         return np.repeat(self.classes_[:1], len(X))
 
 
+class Scribbler(RegressorMixin, BaseEstimator):
+    """Writes into what it is given."""
+
+    def fit(self, _X: Any, _y: Any) -> Scribbler:
+        self.fitted_ = True
+        return self
+
+    def predict(self, X: Any) -> Any:
+        if isinstance(X, pd.DataFrame):
+            X["score"] = X["score"] * 2
+            return X["score"].to_numpy().copy()
+        X *= 2
+        return X[:, 0].copy()
+
+
 REFUSALS = [
     (object(), "holds something of type object, which has no predict and so is no model"),
     (LogisticRegression, "holds the class LogisticRegression, not a fitted model"),
     (StandardScaler(), "of type StandardScaler, which has no predict"),
-    (KMeans(2), "neither a classifier nor a regressor"),
-    (LogisticRegression(), "without classes_"),
-    (LinearRegression(), r"cannot score the sample \(NotFittedError"),
-    (LinearSVC().fit([[0], [1]], [0, 1]), "has no predict_proba; wrap it in CalibratedClassifierCV"),
+    (KMeans(2), "is a clusterer, and only classifiers and regressors are scored"),
+    (LogisticRegression(), "The model is not fitted"),
+    (LinearRegression(), "The model is not fitted"),
     (LinearRegression().fit([[0, 1], [1, 0]], [0, 1]), "fitted on 2 columns, but the sample has 3"),
-    (LinearRegression().fit(np.eye(3), np.eye(3)), r"cannot score the sample"),
     (Shaken().fit(None, None), "predicts otherwise when it is asked again"),
     (Centred().fit(None, None), "depends on the rows beside it"),
-    (Scribbler().fit(None, None), "changes the rows that it is given"),
-    (
-        RandomForestClassifier(2).fit(np.eye(3), [[0, 1], [1, 0], [0, 0]]),
-        "predicts several targets at once",
-    ),
     (LogisticRegression().fit(np.eye(2), np.array([0.5, 1.5]).astype(str)), "fitted on 2 columns"),
 ]
 
@@ -278,7 +271,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("model", "sentence"), REFUSALS)
 def test_what_no_worker_could_reproduce_is_refused(model: Any, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
-        registered(model, WHOLE.select(NUMBERS), target=None, id_columns=())
+        registered(model, WHOLE.select(NUMBERS), targets=(), id_columns=())
 
 
 def test_a_sample_that_lacks_a_column_is_refused_with_the_nearest_name() -> None:
@@ -311,7 +304,7 @@ def test_a_model_that_scores_no_row_is_refused() -> None:
     model = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
     model.coef_[:] = np.inf
     with pytest.raises(Refused, match=r"scores no row of the sample .*gives no finite"):
-        registered(model, WHOLE.select(["score"]), target=None, id_columns=())
+        registered(model, WHOLE.select(["score"]), targets=(), id_columns=())
 
 
 def test_a_model_that_writes_into_its_frame_only_writes_into_its_own() -> None:
@@ -320,7 +313,7 @@ def test_a_model_that_writes_into_its_frame_only_writes_into_its_own() -> None:
     files = registered(
         model,
         WHOLE.select(["score"]),
-        target=None,
+        targets=(),
         id_columns=(),
         takes=Takes.FRAME,
         format=ModelFormat.JOBLIB,
@@ -329,6 +322,44 @@ def test_a_model_that_writes_into_its_frame_only_writes_into_its_own() -> None:
     first = bundle.score(WHOLE).outputs
     assert bundle.score(WHOLE).outputs.equals(first)
     assert bundle.features(frame).columns.tolist() == ["score"]
+
+
+def test_a_model_that_writes_into_its_array_only_writes_into_its_own() -> None:
+    table = WHOLE.select(["score"])
+    settings: dict[str, Any] = {"targets": (), "id_columns": (), "format": ModelFormat.JOBLIB}
+    bundle = opened(registered(Scribbler().fit(None, None), table, **settings), allow_joblib=True)
+    expected = 2 * table.column("score").to_numpy()
+    np.testing.assert_array_equal(bundle.score(table).outputs.column("prediction").to_numpy(), expected)
+
+
+def test_a_classifier_without_probabilities_gives_decision_values() -> None:
+    table = WHOLE.select(["score"])
+    y = WHOLE.column("returned").to_numpy()
+    model = LinearSVC().fit(table.to_pandas(), y)
+    bundle = opened(registered(model, table, id_columns=()))
+    scored = bundle.score(table).outputs
+    assert scored.schema.names == ["prediction", "decision"]
+    np.testing.assert_allclose(
+        scored.column("decision").to_numpy(), model.decision_function(table.to_pandas())
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (LinearRegression().fit(np.eye(3), np.eye(3)[:, :2]), ["prediction_a", "prediction_b"]),
+        (
+            RandomForestClassifier(2, random_state=0).fit(np.eye(3), [[0, 1], [1, 0], [0, 0]]),
+            ["prediction_a", "proba_a_0", "proba_a_1", "prediction_b", "proba_b_0", "proba_b_1"],
+        ),
+    ],
+)
+def test_several_targets_are_told_apart_by_name(model: Any, names: list[str]) -> None:
+    table = WHOLE.select(NUMBERS)
+    bundle = opened(registered(model, table, targets=("a", "b"), id_columns=()))
+    assert bundle.score(table).outputs.schema.names == names
+    with pytest.raises(UsageError, match="predicts 2 targets, but 1 are named"):
+        registered(model, table, targets=("a",), id_columns=())
 
 
 def test_what_a_model_warns_of_is_said_once_in_one_line() -> None:
@@ -340,7 +371,10 @@ def test_what_a_model_warns_of_is_said_once_in_one_line() -> None:
         columns=columns,
         asked=Registration(name="made", format=ModelFormat.JOBLIB),
     )
-    assert described.warnings == ("The model warned: no idea",)
+    warned, printed = described.warnings
+    assert warned == "The model warned: no idea"
+    assert printed.startswith("The model printed ")
+    assert printed.endswith("lines, which begins: thinking")
 
 
 def test_a_pickle_is_opened_only_where_this_side_opted_in() -> None:
@@ -374,7 +408,7 @@ def test_a_model_that_cannot_be_pickled_is_refused() -> None:
 def test_a_lambda_travels_in_a_pickle_but_not_in_skops() -> None:
     frame = frame_of(WHOLE, ["score"])
     model = make_pipeline(FunctionTransformer(lambda X: X * 2), Ridge()).fit(frame, np.arange(len(frame)))
-    settings: dict[str, Any] = {"target": None, "id_columns": (), "takes": Takes.FRAME}
+    settings: dict[str, Any] = {"targets": (), "id_columns": (), "takes": Takes.FRAME}
     bundle = opened(
         registered(model, WHOLE.select(["score"]), format=ModelFormat.JOBLIB, **settings), allow_joblib=True
     )

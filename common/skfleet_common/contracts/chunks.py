@@ -23,8 +23,11 @@ class TableName(Shape):
     name: str
 
     def __str__(self) -> str:
-        """Give ``schema.name`` for messages to people; SQL quotes the parts by itself."""
-        return f"{self.schema_name}.{self.name}"
+        """Give ``schema.name`` for messages to people; SQL quotes the parts by itself.
+
+        What a query selects has no schema.
+        """
+        return f"{self.schema_name}.{self.name}" if self.schema_name else self.name
 
 
 class IdRange(Shape):

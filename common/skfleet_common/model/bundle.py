@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
-from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
 from skfleet_common.model.inputs import is_of_kind
@@ -47,10 +46,10 @@ class Bundle:
         self._scorer = Scorer(
             pipeline,
             features=manifest.features,
-            target=manifest.target,
+            targets=manifest.targets,
             outputs=manifest.outputs,
-            dtype=manifest.feature_dtype,
             takes=manifest.takes,
+            dtype=manifest.feature_dtype,
         )
 
     @property
@@ -63,7 +62,7 @@ class Bundle:
         """Give one prediction a row of ``frame``, whose columns may come in any order."""
         return self._scorer.predictor.predict(self._scorer.features(frame))
 
-    def predict_proba(self, frame: pd.DataFrame) -> FloatArray:
+    def predict_proba(self, frame: pd.DataFrame) -> Any:
         """Give class probabilities, a column a class of ``manifest.target.classes``."""
         return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
@@ -80,15 +79,23 @@ class Bundle:
         replay(golden, self._scorer, tolerance=self.manifest.tolerance)
 
 
-def pack(fitted: FittedBundle) -> dict[str, bytes]:
-    """Give the files of a bundle by name; the bundle's digest is :func:`digest_of` its manifest."""
+def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:
+    """Give the files of a bundle by name; the bundle's digest is :func:`digest_of` its manifest.
+
+    ``report``: with the page for people.
+    """
     written = ModelFormat(fitted.manifest.format)
     model = dump_model(fitted.pipeline, written)
     files = {
         written.file: model,
         GOLDEN_FILE: fitted.golden,
-        METRICS_FILE: json.dumps(fitted.metrics, sort_keys=True).encode(),
+        METRICS_FILE: json.dumps(fitted.metrics | {"notes": fitted.warnings}, sort_keys=True).encode(),
     }
+    if report:
+        # Plots need matplotlib, which nothing that scores must load.
+        from skfleet_common.model.report.page import render_report  # noqa: PLC0415
+
+        files[REPORT_FILE] = render_report(fitted.manifest, fitted.metrics, notes=fitted.warnings)
     manifest = fitted.manifest.model_copy(
         update={
             "hints": fitted.manifest.hints.model_copy(update={"model_bytes": len(model)}),

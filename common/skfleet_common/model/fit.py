@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import time
-import warnings as python_warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.column_policies import Policies
-from skfleet_common.model.estimators import MAX_CATEGORICAL_LEVELS, ModelName, make_estimator, parse_model
-from skfleet_common.model.features import FeatureBuilder
+from skfleet_common.model.estimators.asked import parse_model
+from skfleet_common.model.estimators.fitting import blaming, listening
+from skfleet_common.model.evaluation.scores import held_scores, score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
-from skfleet_common.model.fitted_features import category_positions, transformed_features, with_fills
+from skfleet_common.model.fitted import FittedModel, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
-from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
-from skfleet_common.model.metrics import evaluate
 from skfleet_common.model.notices import Notice
-from skfleet_common.model.out_of_sample import NothingHeldOut, hold_out
-from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
+from skfleet_common.model.oos_table import out_of_sample_table
+from skfleet_common.model.outputs import output_columns_of
 from skfleet_common.model.roles import assign_roles
-from skfleet_common.model.scoring import Scorer, output_columns_of
+from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
 from skfleet_common.model.versions import current_versions
 
@@ -43,11 +39,14 @@ class FittedBundle:
     """A fitted model, before it is packed."""
 
     manifest: FeatureManifest
-    pipeline: Pipeline
+    #: A pipeline of features and model, or the model alone where it takes a data frame.
+    pipeline: Any
     golden: bytes
     metrics: dict[str, Any]
     #: Sentences for the user: columns left out, rows left out, how the target was taken.
     warnings: tuple[str, ...]
+    #: The outputs for rows that the predicting twin did not see, behind the ids of the rows.
+    out_of_sample: pa.Table | None = None
     #: What training saw in the columns, for the report; the warnings say the same.
     notices: tuple[Notice, ...] = ()
 
@@ -64,108 +63,91 @@ def fit_model(
 
     The same rows in the same order, seed and library versions give the same model. Threads are those
     that the caller's environment allows. ``on_rows`` hears how many rows were fitted, of how many in all:
-    those of the twin that the metrics are taken from, then all.
+    those of the twins that the metrics are taken from, then all.
 
     Raises:
         Refused: the rows, the columns or the target do not allow it.
         UsageError: the settings do not.
     """
-    named = parse_model(choices.model)
+    started = time.monotonic()
+    with listening(choices.model) as heard:
+        fitted = _fit(frame, columns, choices, origin, on_rows)
+    provenance = fitted.manifest.provenance.model_copy(update={"seconds": time.monotonic() - started})
+    return replace(
+        fitted,
+        manifest=fitted.manifest.model_copy(update={"provenance": provenance}),
+        warnings=(*fitted.warnings, *heard.notes()),
+    )
+
+
+def _fit(
+    frame: pa.Table,
+    columns: Sequence[Column],
+    choices: FitChoices,
+    origin: Origin,
+    on_rows: Callable[[int, int], None] | None,
+) -> FittedBundle:
+    asked = parse_model(choices.model)
     roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
-    rows = prepare(frame, roles, model=named, policies=Policies.of(choices, candidates))
-    features = styled(rows.features, named.style)
-    transformer = make_transformer(features, named.style)
-    transformer.fit(source_frame(rows.table, features))
-    X = FeatureBuilder(features, transformer, dtype=named.feature_dtype).build_for_training(rows.table)
-    estimator, metrics, caught = _fit_estimator(
-        rows, transformer, X, model=named, seed=choices.seed, on_rows=on_rows
+    rows = prepare(
+        frame, roles, targets=choices.targets, model=asked, policies=Policies.of(choices, candidates)
     )
-    pipeline = Pipeline([(FEATURES_STEP, transformer), (MODEL_STEP, estimator)])
-    features = with_fills(features, transformer)
-    outputs = output_columns_of(rows.target.target)
+    fitted = fit_to(rows, asked, choices, on_rows=on_rows)
+    targets = rows.targets.described
+    outputs = output_columns_of(targets, fitted.scores)
     scorer = Scorer(
-        pipeline,
-        features=features,
-        target=rows.target.target,
+        fitted.model,
+        features=fitted.features,
+        targets=targets,
         outputs=outputs,
-        dtype=named.feature_dtype,
+        takes=fitted.takes,
+        dtype=asked.traits.dtype,
     )
+    with blaming(asked.asked, "asked for predictions"):
+        hints = _hints(scorer, rows)
+        said = held_scores(fitted.held, outputs) or _scores_in_sample(scorer, rows)
+        chosen = rows.table.select([feature.column for feature in fitted.features]).take(
+            choose_golden(rows.table, fitted.features, seed=choices.seed)
+        )
+        golden = golden_bytes(chosen, scorer)
     manifest = FeatureManifest(
         name=choices.name,
         creator=f"skfleet {version('skfleet')}",
         created_at=datetime.now(UTC),
-        model=named.full(rows.target.target.learning),
-        tolerance=named.tolerance,
-        versions=current_versions(),
+        model=asked.full(rows.targets.learning),
+        takes=fitted.takes,
+        tolerance=fitted.tolerance,
+        versions=current_versions() | fitted.versions,
         skew_policy=choices.skew_policy,
         format=choices.format,
         columns=rows.columns,
-        features=features,
-        transformed=transformed_features(features, transformer, dtype=named.feature_dtype),
-        target=rows.target.target,
+        features=fitted.features,
+        transformed=fitted.transformed,
+        target=targets[0],
+        further_targets=targets[1:],
         outputs=outputs,
-        provenance=_provenance(rows, origin, seed=choices.seed),
-        hints=_hints(scorer, rows, X),
-    )
-    chosen = rows.table.select(list(manifest.feature_columns)).take(
-        choose_golden(rows.table, features, seed=choices.seed)
+        provenance=_provenance(rows, fitted, origin, seed=choices.seed),
+        hints=hints,
+        scores=score_histograms(said),
     )
     return FittedBundle(
         manifest=manifest,
-        pipeline=pipeline,
-        golden=golden_bytes(chosen, scorer),
-        metrics=metrics,
-        warnings=(*rows.warnings, *caught),
+        pipeline=fitted.model,
+        golden=golden,
+        metrics=fitted.metrics,
+        warnings=(*asked.notes, *rows.warnings),
+        out_of_sample=out_of_sample_table(frame, rows, fitted, choices, outputs),
         notices=rows.notices,
     )
 
 
-def _fit_estimator(
-    rows: TrainingRows,
-    transformer: ColumnTransformer,
-    X: FloatArray,
-    *,
-    model: ModelName,
-    seed: int,
-    on_rows: Callable[[int, int], None] | None,
-) -> tuple[Any, dict[str, Any], list[str]]:
-    """Fit the estimator and its twin for the metrics; give what they warned of, each once."""
-    target = rows.target
-    codes = category_positions(rows.features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
-    estimator = make_estimator(model, target.target.learning, seed=seed, categorical=codes)
-    with python_warnings.catch_warnings(record=True) as caught:
-        python_warnings.simplefilter("always")
-        metrics = _figures(estimator, X, rows, seed=seed)
-        of_twin = int(metrics.get("rows_fitted", 0))
-        if on_rows is not None:
-            on_rows(of_twin, of_twin + len(X))
-        estimator.fit(X, target.y, sample_weight=rows.weights)
-        if on_rows is not None:
-            on_rows(of_twin + len(X), of_twin + len(X))
-    texts = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
-    return estimator, metrics, [f"{model.asked} warned: {text}" for text in texts]
-
-
-def _figures(estimator: Any, X: FloatArray, rows: TrainingRows, *, seed: int) -> dict[str, Any]:
-    target = rows.target
-    try:
-        held = hold_out(estimator, X, target.y, target=target.target, weights=rows.weights, seed=seed)
-    except NothingHeldOut as exc:
-        return {"skipped": str(exc)}
-    return evaluate(held, target.target)
-
-
-def _provenance(rows: TrainingRows, origin: Origin, *, seed: int) -> Provenance:
-    learned = [(feature.column, feature.dtype) for feature in rows.features]
-    target = rows.target.target
-    arrays = [
-        (name, canonical_array(rows.table, name, dtype))
-        for name, dtype in [*learned, (target.column, target.dtype)]
-    ]
+def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed: int) -> Provenance:
+    learned = [(feature.column, feature.dtype) for feature in fitted.features]
+    learned += [(target.column, target.dtype) for target in rows.targets.described]
+    arrays = [(name, canonical_array(rows.table, name, dtype)) for name, dtype in learned]
     return Provenance(
-        source=origin.source,
-        where=origin.where,
+        **asdict(origin),
         rows=rows.table.num_rows,
         rows_without_target=rows.rows_without_target,
         rows_rejected=rows.rows_rejected,
@@ -174,13 +156,20 @@ def _provenance(rows: TrainingRows, origin: Origin, *, seed: int) -> Provenance:
     )
 
 
-def _hints(scorer: Scorer, rows: TrainingRows, X: FloatArray) -> Hints:
+def _scores_in_sample(scorer: Scorer, rows: TrainingRows) -> dict[str, FloatArray]:
+    """Give outputs for rows that the model was fitted on, where none were held out."""
+    return scored_columns(scorer.score(rows.table.slice(0, _TIMED_ROWS)).outputs)
+
+
+def _hints(scorer: Scorer, rows: TrainingRows) -> Hints:
     batch = rows.table.slice(0, _TIMED_ROWS).select([feature.column for feature in rows.features])
     # Processor time, so that a thread a core and a busy machine do not flatter or belie one core.
     started = time.process_time()
     scorer.score(batch)
     seconds = time.process_time() - started
+    # A frame's columns are about as wide as the batch's own.
+    width = len(rows.features) if scorer.width is None else scorer.width
     return Hints(
         rows_per_second_per_core=batch.num_rows / max(seconds, 1e-9),
-        bytes_per_row=(batch.nbytes + X[: batch.num_rows].nbytes) / batch.num_rows,
+        bytes_per_row=batch.nbytes / batch.num_rows + 8 * width,
     )

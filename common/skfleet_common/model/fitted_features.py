@@ -44,6 +44,22 @@ def transformed_features(
     return tuple(TransformedFeature(name=name, dtype=dtype) for name in unique_names(names))
 
 
+def positions_by_column(features: Sequence[Feature], transformer: ColumnTransformer) -> dict[str, list[int]]:
+    """Give the columns of the feature array that each input column became."""
+    found: dict[str, list[int]] = {feature.column: [] for feature in features}
+    for group in number_groups(features):
+        position = transformer.output_indices_[group.name].start
+        for feature in (features[place] for place in group.features):
+            count = len(feature.parts) if feature.kind is FeatureKind.MOMENT else 1
+            found[feature.column] += range(position, position + count)
+            position += count
+    for place, feature in enumerate(features):
+        if feature.kind is FeatureKind.CATEGORY:
+            made = transformer.output_indices_[category_name(place)]
+            found[feature.column] += range(made.start, made.stop)
+    return found
+
+
 def category_positions(
     features: Sequence[Feature], transformer: ColumnTransformer, *, up_to: int
 ) -> list[int]:

@@ -36,6 +36,24 @@ _SPOKEN = {
     "mixed": "a mixture of types",
 }
 
+#: What the values of each of pandas' kinds are, where nobody says.
+_INFERRED = {
+    "string": LogicalDtype.TEXT,
+    "empty": LogicalDtype.TEXT,
+    "integer": LogicalDtype.INTEGER,
+    "floating": LogicalDtype.FLOAT64,
+    "mixed-integer-float": LogicalDtype.FLOAT64,
+    "decimal": LogicalDtype.DECIMAL,
+    "boolean": LogicalDtype.BOOLEAN,
+    "date": LogicalDtype.DATE,
+    "time": LogicalDtype.TIME,
+    "datetime": LogicalDtype.TIMESTAMP,
+    "datetime64": LogicalDtype.TIMESTAMP,
+}
+
+#: How pandas' types for floats of 32 bits and fewer begin, Arrow's among them.
+_SINGLE_PRECISION = ("float16", "float32", "float[", "halffloat")
+
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
 
 #: What ``pandas.api.types.infer_dtype`` must say of the values, missing ones left aside.
@@ -69,13 +87,33 @@ def batch_of_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> pa.Recor
             raise MissingColumn.called(feature.column, (str(name) for name in names))
         if found > 1:
             raise Refused(f"The frame has {found} columns called {feature.column!r}; rename all but one.")
-        array = _array(frame[feature.column], feature.column, feature.dtype)
+        array = array_of_series(frame[feature.column], feature.column, feature.dtype)
         # pandas keeps text in chunks.
         arrays.append(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
     return pa.RecordBatch.from_arrays(arrays, names=[feature.column for feature in features])
 
 
-def _array(series: pd.Series, column: str, dtype: LogicalDtype) -> pa.Array:
+def dtype_of_series(series: pd.Series) -> LogicalDtype | None:
+    """Give what the values of a pandas column are: OTHER if no model can use them, None for a mixture."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "floating" and str(series.dtype).lower().startswith(_SINGLE_PRECISION):
+        return LogicalDtype.FLOAT32
+    if _INFERRED.get(kind) is LogicalDtype.TIMESTAMP:
+        return LogicalDtype.TIMESTAMPTZ if True in _zones(series) else LogicalDtype.TIMESTAMP
+    if kind not in {"mixed", "mixed-integer"}:
+        return _INFERRED.get(kind, LogicalDtype.OTHER)
+    scalars = all(pd.api.types.is_scalar(value) for value in series.dropna())
+    return None if scalars else LogicalDtype.OTHER
+
+
+def array_of_series(series: pd.Series, column: str, dtype: LogicalDtype) -> pa.Array:
+    """Give the values of a pandas column as a reader would; training and prediction both come through here.
+
+    Raises:
+        TypeChanged: they are not of the type.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(object)
     kind = pd.api.types.infer_dtype(series, skipna=True)

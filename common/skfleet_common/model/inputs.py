@@ -55,11 +55,7 @@ def is_of_kind(model: object, takes: Takes) -> bool:
 
 
 def input_builder(
-    model: Any,
-    features: Sequence[Feature],
-    takes: Takes,
-    *,
-    dtype: FeatureDtype = FeatureDtype.FLOAT64,
+    model: Any, features: Sequence[Feature], takes: Takes, *, dtype: FeatureDtype = FeatureDtype.FLOAT64
 ) -> tuple[InputBuilder, Any]:
     """Give what builds the inputs of a bundle's model, and the estimator that takes them."""
     if takes is not Takes.FEATURES:

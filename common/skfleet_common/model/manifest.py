@@ -121,7 +121,8 @@ class TransformedFeature(Shape):
     """One column of the feature array."""
 
     name: str
-    dtype: FeatureDtype = FeatureDtype.FLOAT64
+    #: A :class:`FeatureDtype`, or what a column of a registered model's frame is.
+    dtype: str = FeatureDtype.FLOAT64.value
 
 
 class Target(Shape):
@@ -133,12 +134,27 @@ class Target(Shape):
     classes: Levels | None = None
 
 
+class ProvenanceFile(Shape):
+    """A file that training rows came from."""
+
+    #: Its path or URL, as the user named it.
+    name: str
+    size: NonNegativeInt
+    sha256: str
+
+
 class Provenance(Shape):
     """Where the training rows came from."""
 
-    #: The table or query, as people would name it.
+    #: The table, query or file, as people would name it.
     source: str = ""
+    #: ``table``, ``query``, ``csv``, ``parquet`` or ``frame``.
+    kind: str = "table"
     where: str | None = None
+    query: str | None = None
+    files: tuple[ProvenanceFile, ...] = ()
+    #: How many rows were drawn, where not all were read.
+    sampled: NonNegativeInt | None = None
     #: Rows that the model was fitted on, after those that were left out.
     rows: NonNegativeInt = 0
     rows_without_target: NonNegativeInt = 0
@@ -146,6 +162,8 @@ class Provenance(Shape):
     #: SHA-256 over the features and target of the fitted rows, whatever their order.
     fingerprint: str = ""
     seed: int = 0
+    #: How long the fit took, with what it was measured by.
+    seconds: NonNegativeFloat = 0.0
 
 
 class Hints(Shape):
@@ -190,12 +208,19 @@ class FeatureManifest(StoredShape):
     features: tuple[Feature, ...]
     transformed: tuple[TransformedFeature, ...]
     target: Target
+    #: The targets after the first one.
+    further_targets: tuple[Target, ...] = ()
     outputs: tuple[OutputColumn, ...]
     #: How the outputs were distributed out of sample.
     scores: tuple[ScoreHistogram, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
     hints: Hints = Field(default_factory=Hints)
     files: tuple[BundleFile, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target, in the order of the outputs."""
+        return (self.target, *self.further_targets)
 
     @property
     def feature_columns(self) -> tuple[str, ...]:
@@ -205,7 +230,8 @@ class FeatureManifest(StoredShape):
     @property
     def feature_dtype(self) -> FeatureDtype:
         """What the feature array holds."""
-        return self.transformed[0].dtype if self.transformed else FeatureDtype.FLOAT64
+        own = self.takes is Takes.FEATURES and bool(self.transformed)
+        return FeatureDtype(self.transformed[0].dtype) if own else FeatureDtype.FLOAT64
 
     @property
     def categorical_columns(self) -> tuple[str, ...]:

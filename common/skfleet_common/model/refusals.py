@@ -24,13 +24,18 @@ class MissingColumn(Refused):
 class TypeChanged(Refused):
     """A column does not hold what it held in training. The user casts it back or trains again."""
 
+    #: What it holds now, in words.
+    got: str = ""
+
     @classmethod
     def of(cls, column: str, *, expected: str, got: str) -> Self:
         """Say what the column held in training, and what it holds now."""
-        return cls(
+        error = cls(
             f"The type of column {column!r} changed: the model was trained on {expected} but got {got}; "
             "cast it back or train again."
         )
+        error.got = got
+        return error
 
 
 class NullRefused(Refused):
@@ -66,6 +71,10 @@ class UnseenLevel(Refused):
             f"{of_rows:,} ({rows / of_rows:.1%}), more than the tolerated {tolerated:.1%}; train again, or "
             "train with a higher tolerated rate."
         )
+
+
+class Misbehaved(Refused):
+    """An estimator does not keep scikit-learn's rules. Who wrote it mends it."""
 
 
 def named(names: Sequence[str]) -> str:

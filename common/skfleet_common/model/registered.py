@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.columns import LogicalDtype
-from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.contracts.errors import Refused, UsageError, shown
+from skfleet_common.model.estimators.traits import SUMS_TOLERANCE, learning_of, parts_of, tags_of, traits_of
 from skfleet_common.model.manifest import Learning, Levels, Takes, Target
 from skfleet_common.model.targets import MAX_CLASSES
 
@@ -31,50 +32,66 @@ def check_model(model: object, *, named: str) -> None:
         )
 
 
-def learning_of(model: Any) -> Learning:
+def learning_of_model(model: Any) -> Learning:
     """Give what the model learned to do.
 
     Raises:
         Refused: it is neither a classifier nor a regressor.
     """
-    if hasattr(model, "__sklearn_tags__"):
-        if is_classifier(model):
-            return Learning.CLASSIFICATION
-        if is_regressor(model):
-            return Learning.REGRESSION
-        if is_clusterer(model) or is_outlier_detector(model):
-            raise Refused(
-                f"The model, a {type(model).__name__}, is neither a classifier nor a regressor, and only "
-                "those are scored."
-            )
+    learning = learning_of(model)
+    if learning is not None:
+        return learning
+    tags = tags_of(model)
+    if tags is not None and tags.estimator_type is not None:
+        raise Refused(
+            f"The model, a {type(model).__name__}, is a {tags.estimator_type}, and only classifiers and "
+            "regressors are scored."
+        )
     return Learning.CLASSIFICATION if _classes(model) is not None else Learning.REGRESSION
 
 
-def target_of_model(model: Any, *, column: str, learning: Learning) -> Target:
-    """Give the target that the model learned, its classes in the order of ``classes_``.
+def targets_of_model(
+    model: Any, *, names: Sequence[str], learning: Learning, outputs: int
+) -> tuple[Target, ...]:
+    """Give the targets that the model learned, their classes in the order of ``classes_``.
+
+    ``outputs``: how many predictions it gives a row. Targets that nobody names are called ``target``.
 
     Raises:
-        Refused: the classes are of a kind that no column holds, or not of one target.
+        Refused: the classes are of a kind that no column holds.
+        UsageError: there are more names than targets, or fewer.
     """
+    if names and len(names) != outputs:
+        raise UsageError(
+            f"The model predicts {outputs} targets, but {len(names)} are named with --target; name them all, "
+            "in the model's order."
+        )
+    called = names or (["target"] if outputs == 1 else [f"target {number + 1}" for number in range(outputs)])
     if learning is Learning.REGRESSION:
-        return Target(column=column, dtype=LogicalDtype.FLOAT64, learning=learning)
+        return tuple(Target(column=name, dtype=LogicalDtype.FLOAT64, learning=learning) for name in called)
     classes = _classes(model)
     if classes is None:
         raise Refused(
             f"The model, a {type(model).__name__}, is a classifier without classes_, so what it predicts "
             "cannot be told; fit it before it is saved."
         )
-    if isinstance(classes, list) or np.ndim(classes) != 1:
-        raise Refused("The model predicts several targets at once; register one model a target.")
+    by_target = classes if isinstance(classes, list) else [classes] * outputs
+    if len(by_target) != outputs or any(np.ndim(values) != 1 for values in by_target):
+        raise Refused(
+            f"The model's classes_ are not those of its {outputs} targets; save one that keeps "
+            "scikit-learn's rules."
+        )
+    return tuple(
+        _classified(name, np.asarray(values)) for name, values in zip(called, by_target, strict=True)
+    )
+
+
+def _classified(column: str, classes: np.ndarray[Any, Any]) -> Target:
     if len(classes) > MAX_CLASSES:
         raise Refused(f"The model has {len(classes):,} classes, and a model may have {MAX_CLASSES}.")
-    if not callable(getattr(model, "predict_proba", None)):
-        raise Refused(
-            f"The model, a {type(model).__name__}, has no predict_proba; wrap it in CalibratedClassifierCV "
-            "before it is fitted."
-        )
-    dtype, values = _levels(np.asarray(classes).tolist())
-    return Target(column=column, dtype=dtype, learning=learning, classes=Levels(dtype=dtype, values=values))
+    dtype, values = _levels(classes.tolist())
+    levels = Levels(dtype=dtype, values=values)
+    return Target(column=column, dtype=dtype, learning=Learning.CLASSIFICATION, classes=levels)
 
 
 def _classes(model: Any) -> Any:
@@ -136,3 +153,22 @@ def described(model: Any) -> str:
         steps: Sequence[Any] = [step for _, step in model.steps if step not in {None, "passthrough"}]
         return f"Pipeline({', '.join(described(step) for step in steps)})"
     return type(model).__name__
+
+
+def tolerance_of(model: Any, *, is_exact: bool) -> float:
+    """Give how far a replayed prediction may be off; nothing for trees that came out the same."""
+    try:
+        tolerance = traits_of(model).tolerance
+    except Exception:  # noqa: BLE001  (a model of another make may not have what estimators have)
+        return SUMS_TOLERANCE
+    return tolerance if is_exact or tolerance else SUMS_TOLERANCE
+
+
+def library_versions(model: Any) -> dict[str, str]:
+    """Give the versions of the libraries that the model's parts come from, beside skfleet's own."""
+    try:
+        modules = {type(part).__module__.partition(".")[0] for part in parts_of(model)}
+    except Exception:  # noqa: BLE001  (as above)
+        modules = {type(model).__module__.partition(".")[0]}
+    found = {name: getattr(sys.modules.get(name), "__version__", None) for name in sorted(modules)}
+    return {name: known for name, known in found.items() if isinstance(known, str) and name != "sklearn"}

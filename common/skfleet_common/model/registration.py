@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -17,11 +17,13 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, Origin
-from skfleet_common.model.estimators import LINEAR_TOLERANCE
+from skfleet_common.model.estimators.fitting import listening
+from skfleet_common.model.evaluation.scores import score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.golden import choose_golden, golden_bytes
+from skfleet_common.model.inputs import input_builder
 from skfleet_common.model.manifest import (
     Feature,
     FeatureManifest,
@@ -30,17 +32,22 @@ from skfleet_common.model.manifest import (
     Takes,
     TransformedFeature,
 )
+from skfleet_common.model.outputs import output_columns_of
+from skfleet_common.model.predictor import scores_of
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.registered import (
     check_model,
     described,
     guess_takes,
-    learning_of,
-    target_of_model,
+    learning_of_model,
+    library_versions,
+    targets_of_model,
+    tolerance_of,
 )
 from skfleet_common.model.sample_columns import Registration, inputs_of, raw_features
-from skfleet_common.model.scoring import Scorer, output_columns_of
-from skfleet_common.model.trial import check_repeatable, scorable_rows
+from skfleet_common.model.sample_figures import sample_figures
+from skfleet_common.model.scoring import Scorer
+from skfleet_common.model.trial import blaming_sample, check_repeatable, outputs_a_row, scorable_rows
 from skfleet_common.model.versions import current_versions
 
 #: Fewer rows are scored several times over, so that the speed is not that of the first call.
@@ -62,27 +69,33 @@ def describe_model(
         Refused: it is no model, does not fit the sample, or predicts otherwise when it is asked again.
     """
     check_model(model, named=named)
-    with python_warnings.catch_warnings(record=True) as caught:
-        python_warnings.simplefilter("always")
+    if sample.num_rows == 0:
+        raise Refused("The sample has no rows, so nothing shows what the model does; give it some.")
+    with listening("The model") as heard:
         made = _described(model, sample, columns, asked, origin)
-    texts = dict.fromkeys(str(warning.message).split("\n")[0] for warning in caught)
-    notes = (*made.warnings, *(f"The model warned: {text}" for text in texts))
-    return replace(made, warnings=notes)
+    return replace(made, warnings=(*made.warnings, *heard.notes()))
 
 
 def _described(
     model: Any, sample: pa.Table, columns: Sequence[Column], asked: Registration, origin: Origin
 ) -> FittedBundle:
-    if sample.num_rows == 0:
-        raise Refused("The sample has no rows, so nothing shows what the model does; give it some.")
-    target = target_of_model(model, column=asked.target or "", learning=learning_of(model))
+    learning = learning_of_model(model)
     takes = asked.takes or guess_takes(model)
     inputs, roles = inputs_of(model, columns, asked, takes=takes)
     features = raw_features(sample, inputs, asked)
-    outputs = output_columns_of(target)
-    scorer = Scorer(model, features=features, target=target, outputs=outputs, takes=takes)
-    rows = scorable_rows(sample.select([feature.column for feature in features]), scorer)
+    table = sample.select([feature.column for feature in features])
+    with blaming_sample():
+        built = input_builder(model, features, takes)[0].build(table)
+        X = built.X[~np.isin(np.arange(len(built.X)), list(built.rejects))]
+        count = outputs_a_row(model, X)
+        targets = targets_of_model(model, names=asked.targets, learning=learning, outputs=count)
+        scores = scores_of(model, targets, X)
+        outputs = output_columns_of(targets, scores)
+        scorer = Scorer(model, features=features, targets=targets, outputs=outputs, takes=takes)
+        kept = scorable_rows(table, scorer)
+        rows = table.filter(kept)
     is_exact = check_repeatable(scorer, rows)
+    figures = sample_figures(scorer, sample.filter(kept), targets, scores, seed=asked.seed)
     manifest = FeatureManifest(
         name=asked.name,
         format=asked.format,
@@ -90,13 +103,14 @@ def _described(
         created_at=datetime.now(UTC),
         model=described(model),
         takes=takes,
-        tolerance=0.0 if is_exact else LINEAR_TOLERANCE,
-        versions=current_versions(),
+        tolerance=tolerance_of(model, is_exact=is_exact),
+        versions=current_versions() | library_versions(model),
         skew_policy=asked.skew_policy,
         columns=roles,
         features=features,
         transformed=_transformed(features, takes, rows),
-        target=target,
+        target=targets[0],
+        further_targets=targets[1:],
         outputs=outputs,
         provenance=Provenance(
             source=origin.source,
@@ -109,13 +123,14 @@ def _described(
             seed=asked.seed,
         ),
         hints=_hints(scorer, rows),
+        scores=score_histograms(scored_columns(scorer.score(rows).outputs)),
     )
     left = sample.num_rows - rows.num_rows
     return FittedBundle(
         manifest=manifest,
         pipeline=model,
         golden=golden_bytes(rows.take(choose_golden(rows, features, seed=asked.seed)), scorer),
-        metrics={"skipped": "the model was fitted elsewhere"},
+        metrics=figures,
         warnings=(f"The model rejects {counted(left)} of the sample.",) if left else (),
     )
 

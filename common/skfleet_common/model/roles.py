@@ -73,9 +73,20 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
     return roles
 
 
-def columns_to_read(roles: Iterable[InputColumn]) -> list[str]:
-    """Give the columns that :func:`fit_model` must be given."""
-    return [column.name for column in roles if column.role in {Role.FEATURE, Role.TARGET, Role.WEIGHT}]
+def columns_to_read(roles: Iterable[InputColumn], *, ids: bool = False) -> list[str]:
+    """Give the columns that :func:`fit_model` must be given, with ``ids`` also those that tell rows apart.
+
+    Raises:
+        Refused: an id is of a type that cannot be read as a value.
+    """
+    wanted = {Role.FEATURE, Role.TARGET, Role.WEIGHT} | ({Role.KEY} if ids else set())
+    for column in roles:
+        if column.role in wanted and column.dtype is LogicalDtype.OTHER:
+            raise Refused(
+                f"The id column {column.name!r} is {column.warehouse_type}, which out-of-sample rows cannot "
+                "carry; cast it in a view or a query, name another id column, or write none."
+            )
+    return [column.name for column in roles if column.role in wanted]
 
 
 def _check_names(columns: Sequence[Column]) -> None:

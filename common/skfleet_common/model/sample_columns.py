@@ -24,8 +24,8 @@ class Registration:
     """What a user says of a model that was fitted elsewhere."""
 
     name: str
-    #: The column that the model predicts, for the report; the sample may have it or not.
-    target: str | None = None
+    #: The columns that the model predicts, in its order; the sample may have them or not.
+    targets: tuple[str, ...] = ()
     id_columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     #: As in training; a column without NULL in the sample that could not hold one has the policy error.
@@ -50,7 +50,7 @@ def inputs_of(
     """
     by_name = {column.name: column for column in columns}
     names = names_of_inputs(model)
-    others = {*asked.id_columns, *asked.exclude, *([asked.target] if asked.target else [])}
+    others = {*asked.id_columns, *asked.exclude, *asked.targets}
     if names is not None and takes is Takes.FRAME:
         for name in names:
             if name not in by_name:
@@ -58,7 +58,7 @@ def inputs_of(
                     f"The model was fitted on a column {name!r}, which the sample lacks; add it"
                     f"{nearest(name, list(by_name))}"
                 )
-            if name in asked.id_columns or name == asked.target:
+            if name in {*asked.id_columns, *asked.targets}:
                 raise Refused(f"The model was fitted on {name!r}, so it can be neither target nor id column.")
         chosen = [by_name[name] for name in names]
     else:
@@ -87,7 +87,7 @@ def inputs_of(
 
 def _role(column: Column, asked: Registration, *, is_input: bool) -> InputColumn:
     role, reason = Role.FEATURE, None
-    if column.name == asked.target:
+    if column.name in asked.targets:
         role = Role.TARGET
     elif column.name in asked.id_columns:
         role = Role.KEY

@@ -7,26 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.arrays import CANONICAL, BoolArray
 from skfleet_common.model.frames import batch_of_frame
 from skfleet_common.model.inputs import input_builder
 from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
-from skfleet_common.model.output_names import PREDICTION, probability_columns
-from skfleet_common.model.predictor import Predictor
+from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.refusals import counted
-
-_WAREHOUSE_TYPES = {
-    LogicalDtype.BOOLEAN: "boolean",
-    LogicalDtype.INTEGER: "bigint",
-    LogicalDtype.TEXT: "text",
-}
 
 
 @dataclass(frozen=True)
@@ -59,16 +50,32 @@ class Scorer:
         model: Any,
         *,
         features: Sequence[Feature],
-        target: Target,
+        targets: Sequence[Target],
         outputs: Sequence[OutputColumn],
-        dtype: FeatureDtype = FeatureDtype.FLOAT64,
         takes: Takes = Takes.FEATURES,
+        dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
-        self._target = target
+        self._takes = takes
+        self._targets = tuple(targets)
         self._output_names = [column.name for column in outputs]
+        said = {column.source for column in outputs}
+        self._scores = next(
+            (scores for scores in Scores if scores in said - {Scores.NOTHING}), Scores.NOTHING
+        )
         self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
-        self.predictor = Predictor(estimator, target)
+        self.predictor = Predictor(estimator, *self._targets)
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the feature array; None where the model takes something else."""
+        return getattr(self.builder, "width", None)
+
+    @property
+    def columns_by_input(self) -> dict[str, list[int | str]]:
+        """Where each input column is in a frame, or in an array of columns as they are."""
+        names = [feature.column for feature in self._features]
+        return {name: [name if self._takes is Takes.FRAME else place] for place, name in enumerate(names)}
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
         """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""
@@ -96,17 +103,13 @@ class Scorer:
         return built.X
 
     def _outputs(self, X: Any) -> pa.RecordBatch:
-        if self._target.classes is None:
-            columns: list[npt.NDArray[Any]] = [self.predictor.predict(X)]
-            kind = pa.float64()
-        else:
-            probabilities = self.predictor.predict_proba(X)
-            columns = [self.predictor.label(X, probabilities), *probabilities.T]
-            kind = CANONICAL[self._target.classes.dtype]
-        if any(np.shape(values) != (len(X),) for values in columns):
-            raise ValueError("the estimator gives another number of predictions than there are rows")
-        kinds = [kind, *[pa.float64()] * (len(columns) - 1)]
-        arrays = [pa.array(values, type=kind) for values, kind in zip(columns, kinds, strict=True)]
+        arrays: list[pa.Array] = []
+        answers = self.predictor.answers(X, self._scores)
+        for target, answer in zip(self._targets, answers, strict=True):
+            kind = pa.float64() if target.classes is None else CANONICAL[target.classes.dtype]
+            arrays.append(pa.array(answer.values, type=kind))
+            if answer.scores is not None:
+                arrays += [pa.array(values, type=pa.float64()) for values in answer.scores.T]
         return pa.RecordBatch.from_arrays(arrays, names=self._output_names)
 
 
@@ -124,20 +127,3 @@ def _without_endless(scored: Scored) -> Scored:
     found = [Reject(row, "the model gives no finite number for it", quarantined=True) for row in rows]
     rejected = sorted([*scored.rejected, *found], key=lambda reject: reject.row)
     return Scored(rejected, kept, scored.outputs.filter(pa.array(finite)))
-
-
-def output_columns_of(target: Target) -> tuple[OutputColumn, ...]:
-    """Give the columns that a model of ``target`` adds, with PostgreSQL's types."""
-    if target.classes is None:
-        return (
-            OutputColumn(
-                name=PREDICTION, warehouse_type="double precision", source="prediction", nullable=False
-            ),
-        )
-    kind = _WAREHOUSE_TYPES[target.classes.dtype]
-    prediction = OutputColumn(name=PREDICTION, warehouse_type=kind, source="prediction", nullable=False)
-    probabilities = [
-        OutputColumn(name=name, warehouse_type="double precision", source="probability", nullable=False)
-        for name in probability_columns(target.classes.values)
-    ]
-    return (prediction, *probabilities)

@@ -12,24 +12,27 @@ import pyarrow as pa
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers
 from skfleet_common.model.column_policies import Policies
-from skfleet_common.model.estimators import ModelName
+from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.features import unusable
 from skfleet_common.model.manifest import Feature, InputColumn, Role
 from skfleet_common.model.notices import Notice
 from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import profile_columns
+from skfleet_common.model.raw_profile import raw_columns
 from skfleet_common.model.refusals import counted
-from skfleet_common.model.targets import TargetColumn, rows_with_target, target_of
+from skfleet_common.model.targets import Targets, rows_with_target, targets_of
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What is fitted: one row of ``table``, ``target.y`` and ``weights`` each."""
+    """What is fitted: one row of ``table``, of the targets and of ``weights`` each."""
 
     table: pa.Table
+    #: Where the rows were in the frame that was given.
+    positions: npt.NDArray[np.int64]
     columns: tuple[InputColumn, ...]
     features: tuple[Feature, ...]
-    target: TargetColumn
+    targets: Targets
     weights: FloatArray | None
     rows_without_target: int
     rows_rejected: int
@@ -42,7 +45,8 @@ def prepare(
     frame: pa.Table,
     columns: Sequence[InputColumn],
     *,
-    model: ModelName,
+    targets: Sequence[str],
+    model: AskedModel,
     policies: Policies,
 ) -> TrainingRows:
     """Leave out rows without a target and rows that policies reject; tell features from other columns.
@@ -52,36 +56,49 @@ def prepare(
     """
     if frame.num_rows == 0:
         raise Refused("The table has no rows to train on; check --table and --where.")
-    target_column = next(column for column in columns if column.role is Role.TARGET)
-    warnings: list[str] = []
-    present = rows_with_target(frame, target_column)
+    target_columns = [column for column in columns if column.role is Role.TARGET]
+    target_columns.sort(key=lambda column: list(targets).index(column.name))
+    present, warnings = _rows_with_targets(frame, target_columns)
     without_target = frame.num_rows - int(present.sum())
-    if without_target:
-        warnings.append(
-            f"The target {target_column.name!r} is NULL in {counted(without_target)}, which were left out."
-        )
     table = frame.filter(pa.array(present))
-    if table.num_rows == 0:
-        raise Refused(f"The target {target_column.name!r} is NULL in every row; name another target.")
     fit, reasons = _rows_that_fit(table, columns, policies)
     warnings += reasons
     rejected = table.num_rows - int(fit.sum())
     table = table.filter(pa.array(fit))
     if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
         raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
-    target = target_of(table, target_column, model)
-    profiled = profile_columns(table, columns, policies)
+    found = targets_of(table, target_columns, model)
+    profiled = (raw_columns if model.traits.wants_frame else profile_columns)(table, columns, policies)
     return TrainingRows(
         table=table,
+        positions=np.flatnonzero(present)[fit],
         columns=profiled.columns,
         features=profiled.features,
-        target=target,
+        targets=found,
         weights=_weights(table, columns),
         rows_without_target=without_target,
         rows_rejected=rejected,
-        warnings=(*warnings, *(notice.sentence for notice in profiled.notices), *target.warnings),
+        warnings=(*warnings, *(notice.sentence for notice in profiled.notices), *found.warnings),
         notices=profiled.notices,
     )
+
+
+def _rows_with_targets(
+    frame: pa.Table, columns: Sequence[InputColumn]
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Give which rows have every target, and say of each how many have not."""
+    present = np.ones(frame.num_rows, dtype=np.bool_)
+    warnings = []
+    for column in columns:
+        has_target = rows_with_target(frame, column)
+        present &= has_target
+        if not has_target.any():
+            raise Refused(f"The target {column.name!r} is NULL in every row; name another target.")
+        if without := frame.num_rows - int(has_target.sum()):
+            warnings.append(f"The target {column.name!r} is NULL in {counted(without)}, which were left out.")
+    if not present.any():
+        raise Refused("No row has all of the targets; name fewer of them.")
+    return present, warnings
 
 
 def _rows_that_fit(

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+from sklearn.exceptions import NotFittedError
 
 from skfleet_common.contracts.errors import Refused, SkfleetError, shown
 from skfleet_common.model.arrays import FloatArray
-from skfleet_common.model.estimators import LINEAR_TOLERANCE
+from skfleet_common.model.estimators.traits import SUMS_TOLERANCE
 from skfleet_common.model.scoring import Scorer
 
 #: Rows that are also scored one by one.
 _ALONE = 8
 
 
-def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Table:
-    """Give the rows of the sample that the model scores.
-
-    Raises:
-        Refused: it raises, changes its input, or scores none of them.
-    """
+@contextmanager
+def blaming_sample() -> Iterator[None]:
+    """Turn whatever the model raises into one sentence for who gave the sample."""
     try:
-        scored = scorer.score(sample)
-        _check_leaves_alone(scorer, sample)
+        yield
     except SkfleetError:
         raise
+    except NotFittedError as exc:
+        raise Refused("The model is not fitted, so it predicts nothing; fit it before it is saved.") from exc
     except Exception as exc:
         said = shown(str(exc).strip().split("\n")[0])
         raise Refused(
             f"The model cannot score the sample ({type(exc).__name__}: {said}); give a sample with the "
-            "columns and types that it was fitted on, or fit it first."
+            "columns and types that it was fitted on."
         ) from exc
+
+
+def outputs_a_row(model: Any, X: Any) -> int:
+    """Give how many predictions the model gives a row."""
+    predicted = np.asarray(model.predict(X.copy()))
+    return predicted.shape[1] if predicted.ndim > 1 else 1
+
+
+def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Array:
+    """Give which rows of the sample the model scores.
+
+    Raises:
+        Refused: it scores none of them.
+    """
+    scored = scorer.score(sample)
     if not scored.kept.any():
         reason = scored.rejected[0].reason
         raise Refused(f"The model scores no row of the sample ({reason}); give one that it can score.")
-    return sample.filter(pa.array(scored.kept))
-
-
-def _check_leaves_alone(scorer: Scorer, sample: pa.Table) -> None:
-    """Refuse a model that changes its input; frames are given to it as copies."""
-    X, untouched = scorer.builder.build(sample).X, scorer.builder.build(sample).X
-    if isinstance(X, pd.DataFrame):
-        return
-    scorer.predictor.predict(X)
-    if not pd.DataFrame(X).equals(pd.DataFrame(untouched)):
-        raise Refused(
-            "The model changes the rows that it is given, so a second look at them would find others; let it "
-            "work on a copy."
-        )
+    return pa.array(scored.kept)
 
 
 def check_repeatable(scorer: Scorer, rows: pa.Table) -> bool:
@@ -93,6 +97,6 @@ def _alike(left: dict[str, FloatArray], right: dict[str, FloatArray]) -> bool:
                 return False
             continue
         size = float(np.abs(values).max(initial=0.0))
-        if not np.allclose(values, others, rtol=LINEAR_TOLERANCE, atol=LINEAR_TOLERANCE * size):
+        if not np.allclose(values, others, rtol=SUMS_TOLERANCE, atol=SUMS_TOLERANCE * size):
             return False
     return True

@@ -48,11 +48,24 @@ class FeatureCounts:
 
 
 @dataclass(frozen=True)
+class RowSample:
+    """Some rows of a selection, the same ones for the same seed and ids."""
+
+    rows: int
+    seed: int
+    #: What tells the rows apart.
+    id_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Selection:
     """What to read: the rows of ``table`` that ``where`` (already checked and re-rendered) lets through."""
 
     table: SourceTable
     where: str | None = None
+    #: A query (already checked and re-rendered) whose result stands for the table.
+    query: str | None = None
+    sample: RowSample | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,9 @@ class Catalogue(Protocol):
 
     def resolve_output(self, text: str) -> TableName:
         """Give the name of a table that may not exist yet; its schema must."""
+
+    def describe_query(self, text: str) -> Selection:
+        """Give what ``text`` selects, if it is exactly one query that only reads; it is not run."""
 
     def check_where(self, table: SourceTable, text: str) -> str:
         """Give ``text`` re-rendered, if it is exactly one boolean expression over ``table``."""

@@ -3,9 +3,8 @@
 A read-only transaction alone does not stop ``true); COMMIT; DROP TABLE t; SELECT (1``. So the text is
 read twice, by two parties that share no code:
 
-- *The scan* here knows only the database's lexical rules. It lets through quoted names, plain strings,
-  words, numbers and operators, and nothing that could end the parenthesis into which the condition is put:
-  no semicolon, comment, dollar quote, escape string or parenthesis that closes what it did not open.
+- *The scan* (:mod:`.tokens`) knows only the database's lexical rules, and lets nothing through that could
+  end the parenthesis into which the condition is put.
 - *sqlglot* parses it as one expression of the dialect, whose every node must be of a kind that reads.
 
 What comes back is built from the scanned tokens, not from sqlglot's tree: its generator normalises, and
@@ -15,9 +14,7 @@ stands in docs/decisions/where-clause.md.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from sqlglot import exp
@@ -25,35 +22,11 @@ from sqlglot.dialects import Dialect
 from sqlglot.errors import SqlglotError
 
 from skfleet_common.contracts.errors import Refused
+from skfleet_common.tables.tokens import MAX_CHARACTERS, Token, Wording, called, operators, rebuilt, scan
 
-#: Longer conditions are programs; they belong into a view.
-MAX_CHARACTERS = 10_000
+__all__ = ["MAX_CHARACTERS", "Condition", "check_condition"]
 
-#: Deeper ones would exhaust the parser's stack (ours before the database's).
-MAX_DEPTH = 100
-
-_TOKEN = re.compile(
-    r"""
-      (?P<gap>[ \t\r\n\f]+)
-    | (?P<string>'(?:[^']|'')*')
-    | (?P<quoted>"(?:[^"]|"")+")
-    | (?P<word>[^\W\d]\w*)
-    | (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w))
-    | (?P<opening>[(\[])
-    | (?P<closing>[)\]])
-    | (?P<operator>::|[+\-*/<>=~!@\#%^&|]+)
-    | (?P<mark>[.,:])
-    """,
-    re.VERBOSE,
-)
-
-_PAIR = {"(": ")", "[": "]"}
-
-#: These make a different string of what follows (``E'\\''``), so that the scan would end it elsewhere.
-_PREFIXED_STRING = re.compile(r"(?<![\w\"])(?:[ebxn]'|u&['\"])", re.IGNORECASE)
-
-#: What stands for a string or a quoted name when only what is around it matters.
-_EMPTY = {"string": "''", "quoted": '""'}
+_WORDING = Wording("--where", "one boolean expression")
 
 #: Every chunk asks anew: what the clock says then is not what it said when rows were counted.
 _CLOCK_WORDS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
@@ -82,13 +55,6 @@ class Condition:
     operators: frozenset[str]
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    after_gap: bool
-
-
 def check_condition(text: str, *, dialect: str) -> Condition:
     """Give the condition rebuilt from its tokens, if it is exactly one expression that only reads.
 
@@ -99,106 +65,20 @@ def check_condition(text: str, *, dialect: str) -> Condition:
     """
     if not text.strip():
         raise Refused("--where is empty; leave it out to take all rows.")
-    if "\0" in text or _unencodable(text):
-        raise Refused("--where holds bytes that are no text; write it in UTF-8.")
-    if len(text) > MAX_CHARACTERS:
-        raise Refused(f"--where is longer than {MAX_CHARACTERS} characters; put it into a view.")
-    tokens = _scan(text)
-    rebuilt = "".join((" " if token.after_gap else "") + token.text for token in tokens)
-    functions = frozenset(_called(tokens))
+    tokens = scan(text, _WORDING)
+    written = rebuilt(tokens)
+    functions = frozenset(called(tokens))
     _refuse_clocks(tokens, functions)
-    _refuse_nodes(_parse(rebuilt, dialect=dialect))
-    return Condition(
-        text=rebuilt,
-        functions=functions,
-        operators=frozenset(token.text for token in tokens if token.kind == "operator"),
-    )
+    _refuse_nodes(_parse(written, dialect=dialect))
+    return Condition(text=written, functions=functions, operators=operators(tokens))
 
 
-def _scan(text: str) -> list[_Token]:
-    """Split into tokens, or refuse what the database might read as anything but one expression."""
-    tokens: list[_Token] = []
-    open_until: list[str] = []
-    at, gap = 0, False
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise _not_allowed(text, at)
-        kind, piece = str(found.lastgroup), found.group()
-        at = found.end()
-        if kind == "gap":
-            gap = bool(tokens)
-            continue
-        _refuse_token(kind, piece, tokens)
-        if kind == "opening":
-            open_until.append(_PAIR[piece])
-        elif kind == "closing" and (not open_until or open_until.pop() != piece):
-            raise Refused(f"--where closes a {piece} that it did not open; write one boolean expression.")
-        if len(open_until) > MAX_DEPTH:
-            raise Refused(f"--where nests deeper than {MAX_DEPTH} parentheses; put it into a view.")
-        tokens.append(_Token(kind=kind, text=piece, after_gap=gap))
-        gap = False
-    if open_until:
-        raise Refused(
-            f"--where leaves a parenthesis open (no {open_until[-1]}); write one boolean expression."
-        )
-    return tokens
-
-
-def _refuse_token(kind: str, piece: str, before: list[_Token]) -> None:
-    if kind == "operator" and any(mark in piece for mark in ("--", "/*", "*/")):
-        raise Refused("--where holds a comment; leave it out.")
-    if kind == "string" and before and before[-1].kind == "string":
-        raise Refused("--where has two strings side by side; join them with ||.")
-    if kind in {"string", "quoted"} and _PREFIXED_STRING.search(_tail(before) + piece[0]):
-        raise Refused("--where holds an escape, bit or national string; write a plain one in single quotes.")
-
-
-def _tail(tokens: list[_Token]) -> str:
-    """Give the last three tokens, as much as a prefix of a string can span, with what is quoted left out."""
-    return "".join(
-        (" " if token.after_gap else "") + (_EMPTY.get(token.kind) or token.text) for token in tokens[-3:]
-    )
-
-
-def _refuse_clocks(tokens: list[_Token], functions: frozenset[str]) -> None:
+def _refuse_clocks(tokens: list[Token], functions: frozenset[str]) -> None:
     words = {token.text.lower() for token in tokens if token.kind == "word"}
     for clock in sorted((words & _CLOCK_WORDS) | (functions & _CLOCK_FUNCTIONS)):
         raise Refused(
             f"--where asks for {clock}, which every chunk would answer differently; write the moment itself."
         )
-
-
-def _not_allowed(text: str, at: int) -> Refused:
-    character = text[at]
-    if character == ";":
-        return Refused("--where holds a semicolon; write one boolean expression, not statements.")
-    if character in "'\"":
-        return Refused(f"--where leaves a {character} open; double it inside a string or name.")
-    if character in "{}$?":
-        return Refused(
-            f"--where holds {character}, but placeholders are not filled in; write the value itself."
-        )
-    return Refused(f"--where holds {character!r}, which no expression needs outside quotes.")
-
-
-def _unencodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _called(tokens: list[_Token]) -> list[str]:
-    """Give the names that stand before an opening parenthesis."""
-    names = []
-    for token, following in pairwise(tokens):
-        if following.text == "(" and token.kind == "word":
-            names.append(token.text.lower())
-        elif following.text == "(" and token.kind == "quoted":
-            names.append(token.text[1:-1].replace('""', '"'))
-    return names
 
 
 def _parse(text: str, *, dialect: str) -> exp.Expression:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from skfleet.cli.output import stderr
 from skfleet.progress import Terminal
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
+from skfleet_common.contracts.errors import UsageError
 from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,4 +59,19 @@ def pairs(given: list[str] | None) -> dict[str, str]:
     for text in given or []:
         column, separator, policy = text.rpartition("=")
         mapping[column if separator else "*"] = policy
+    return mapping
+
+
+def assignments(given: list[str] | None, *, flag: str) -> dict[str, str]:
+    """Give ``NAME=VALUE`` options as a mapping; the last ``=`` separates.
+
+    Raises:
+        UsageError: one has none.
+    """
+    mapping: dict[str, str] = {}
+    for text in given or []:
+        name, separator, value = text.rpartition("=")
+        if not separator:
+            raise UsageError(f"{flag} takes COLUMN=VALUE, not {text!r}.")
+        mapping[name] = value
     return mapping

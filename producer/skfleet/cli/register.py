@@ -22,7 +22,7 @@ def register(
         str | None, typer.Option(help="Only rows of the table that satisfy this SQL expression.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Column that the model predicts, if the sample has it.")
+        list[str] | None, typer.Option(help="Columns that the model predicts, in its order.")
     ] = None,
     id_column: Annotated[
         list[str] | None, typer.Option(help="Columns that identify rows; the model does not take them.")

@@ -35,6 +35,14 @@ class InputKeywords(TypedDict, total=False):
     where: str | None
     #: By column, what its values are, instead of what the source says: ``integer``, ``text`` …
     types: Mapping[str, str] | None
+    #: One character; told from the file by default.
+    delimiter: str | None
+    #: UTF-8 by default, or what the file's byte-order mark says.
+    encoding: str | None
+    #: Texts that mean NULL wherever they stand in a CSV file.
+    null_text: str | Sequence[str] | None
+    #: Learn from this many rows, drawn by the seed.
+    sample: int | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class InputAsked:
     frame: pd.DataFrame | None = None
     where: str | None = None
     types: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    encoding: str | None = None
+    null_text: tuple[str, ...] = ()
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         # A frame has no truth value, so that it is only ever compared with None.
@@ -61,6 +73,13 @@ class InputAsked:
                 f"--where is for a table, not for --{given[0]}; write it into the query, or leave rows out "
                 "of the file."
             )
+        for name, value in (
+            ("delimiter", self.delimiter),
+            ("encoding", self.encoding),
+            ("null-text", self.null_text),
+        ):
+            if value and not self.csv:
+                raise UsageError(f"--{name} is for --csv, not for --{given[0]}; leave it out.")
 
     def _names_any(self, source: str) -> bool:
         return source not in {"csv", "parquet"} or bool(getattr(self, source))

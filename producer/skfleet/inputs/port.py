@@ -25,7 +25,14 @@ class TrainingInput(Protocol):
 
     @property
     def rows(self) -> int | None:
-        """How many rows it has, as far as that is known without reading them."""
+        """How many rows will be read, exactly for files and frames; None if nobody knows."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse what is known to be wrong with the named columns before they are read.
+
+        Raises:
+            Refused: as :meth:`read` would.
+        """
 
     def read(self, names: Sequence[str], *, steps: Steps) -> pa.Table:
         """Give the named columns of all rows, each as :class:`LogicalDtype` says a reader gives it.
@@ -33,6 +40,10 @@ class TrainingInput(Protocol):
         Raises:
             Refused: a value cannot be read, or the rows do not fit in memory.
         """
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people on how the source is taken, where that might surprise them."""
 
     @property
     def origin(self) -> Origin:

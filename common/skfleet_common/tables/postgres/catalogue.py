@@ -9,12 +9,15 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import Refused, nearest
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.conditions import check_condition_in
 from skfleet_common.tables.postgres.connect import Cursor, Server
 from skfleet_common.tables.postgres.names import NamePart, WrittenName, read_name
 from skfleet_common.tables.postgres.outputs import refuse_output
+from skfleet_common.tables.postgres.queries import describe_query
 from skfleet_common.tables.postgres.successor import rehearse
 from skfleet_common.tables.postgres.types import logical_dtype
+from skfleet_common.tables.query import check_query
 from skfleet_common.tables.where import check_condition
 
 #: pg_class.relkind of what holds rows: table, partitioned table, view, materialized view, foreign table.
@@ -91,6 +94,16 @@ class PostgresCatalogue:
             cursor.execute(_FIND, {"kinds": _WITH_ROWS, "schemas": [schema], "names": written.name.spellings})
             found = cursor.fetchone()
             return TableName(schema_name=schema, name=found[2] if found else written.name.spelling_if_new)
+
+    def describe_query(self, text: str) -> Selection:
+        """Give what ``text`` selects, with its columns, if it is exactly one query that only reads.
+
+        Raises:
+            Refused: it is not, or the database does not accept it.
+        """
+        query = check_query(text, dialect="postgres")
+        with self.server.transaction("checking --query") as cursor:
+            return describe_query(cursor, query)
 
     def check_where(self, table: SourceTable, text: str) -> str:
         """Give ``text`` rebuilt, if it is exactly one boolean expression over ``table``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import psycopg2
 from psycopg2 import errorcodes, sql
@@ -26,20 +27,25 @@ ORDER BY 1
 """
 
 
+def refuse_volatile(
+    cursor: Cursor, functions: Collection[str], operators: Collection[str], *, option: str
+) -> None:
+    """Refuse SQL that calls what may change something, as the catalogue knows."""
+    cursor.execute(_VOLATILE, {"functions": list(functions), "operators": list(operators)})
+    volatile = cursor.fetchone()
+    if volatile is not None:
+        raise Refused(
+            f"{option} calls {volatile[0]}, which may act, or answer differently each time; leave it out."
+        )
+
+
 def check_condition_in(cursor: Cursor, table: SourceTable, condition: Condition) -> None:
     """Let the database plan, but not run, the condition over ``table``.
 
     Raises:
         Refused: it names what is not there, is not boolean, or calls what may change something.
     """
-    cursor.execute(
-        _VOLATILE, {"functions": list(condition.functions), "operators": list(condition.operators)}
-    )
-    volatile = cursor.fetchone()
-    if volatile is not None:
-        raise Refused(
-            f"--where calls {volatile[0]}, which may act, or answer differently each time; leave it out."
-        )
+    refuse_volatile(cursor, condition.functions, condition.operators, option="--where")
     query = sql.SQL("EXPLAIN SELECT FROM {}.{} WHERE ({})").format(
         sql.Identifier(table.name.schema_name), sql.Identifier(table.name.name), sql.SQL(condition.text)
     )

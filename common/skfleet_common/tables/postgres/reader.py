@@ -20,7 +20,7 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.tables.port import Selection, SourceBatch
 from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.faults import cannot_connect, translated
-from skfleet_common.tables.postgres.selection import column_of, from_selection, within_range
+from skfleet_common.tables.postgres.selection import column_of, drawn, from_selection, within_range
 from skfleet_common.tables.postgres.types import as_feature, as_text
 from skfleet_common.tables.postgres.unreadable import readable_features
 
@@ -61,8 +61,8 @@ class PostgresReader:
             if split_column is None or split_type is None:
                 raise ValueError("a range needs split_column and split_type")
             conditions.append(within_range(split_column, split_type, within))
-        query = sql.SQL("SELECT {} {}").format(
-            _select_list(columns, names), from_selection(source, *conditions)
+        query = sql.SQL("SELECT {} {} {}").format(
+            _select_list(columns, names), from_selection(source, *conditions), drawn(source.sample)
         )
         doing = f"reading {source.table.name}"
         settings, text = self.server.rendered(self.server.session_settings(), query)

@@ -7,7 +7,7 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import SourceChanged
-from skfleet_common.tables.port import Selection
+from skfleet_common.tables.port import RowSample, Selection
 from skfleet_common.tables.postgres.types import key_literal
 
 
@@ -21,7 +21,26 @@ def from_selection(source: Selection, *conditions: sql.Composable) -> sql.Compos
     every = [sql.SQL("({})").format(sql.SQL(source.where))] if source.where is not None else []
     every += [sql.SQL("({})").format(condition) for condition in conditions]
     clause = sql.SQL(" AND ").join(every) if every else sql.SQL("true")
-    return sql.SQL("FROM {} WHERE {}").format(qualified(source.table.name), clause)
+    return sql.SQL("FROM {} WHERE {}").format(_rows_of(source), clause)
+
+
+def drawn(sample: RowSample | None) -> sql.Composable:
+    """Give the clause that draws a sample, or nothing: the rows whose ids' digests come first.
+
+    A digest by the ids draws the same rows however the table lies on the disk.
+    """
+    if sample is None:
+        return sql.SQL("")
+    ids = [sql.SQL("{}::pg_catalog.text").format(sql.Identifier(name)) for name in sample.id_columns]
+    return sql.SQL("ORDER BY pg_catalog.md5(pg_catalog.concat_ws('/', {})) LIMIT {}").format(
+        sql.SQL(", ").join([sql.Literal(str(sample.seed)), *ids]), sql.Literal(sample.rows)
+    )
+
+
+def _rows_of(source: Selection) -> sql.Composable:
+    if source.query is None:
+        return qualified(source.table.name)
+    return sql.SQL("({}) AS {}").format(sql.SQL(source.query), sql.Identifier("query"))
 
 
 def within_range(split_column: str, split_type: str, within: IdRange) -> sql.Composed:

@@ -1,0 +1,146 @@
+"""Users' files on S3: objects of any bucket, named by ``s3://`` URLs, to be read and never written."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from skfleet_common.aws.faults import cloud_faults, error_code
+from skfleet_common.contracts.errors import EnvironmentFault, Refused, SkfleetError, UsageError, nearest
+from skfleet_common.retry import cloud_calls
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEME = "s3://"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_READ_BYTES = 1024 * 1024
+_NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
+_DENIED_CODES = frozenset({"AccessDenied", "403", "AllAccessDisabled"})
+#: Neighbours that a suggestion is chosen from.
+_SUGGESTED_FROM = 1_000
+
+
+@dataclass(frozen=True)
+class ObjectUrl:
+    """A bucket, and a key or a pattern of keys in it."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, url: str) -> ObjectUrl:
+        """Read ``s3://bucket/key``.
+
+        Raises:
+            UsageError: it has no bucket or no key.
+        """
+        bucket, _, key = url.removeprefix(SCHEME).partition("/")
+        if not bucket or not key:
+            raise UsageError(f"{url} names no object; write s3://BUCKET/KEY.")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        """Give the URL."""
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class UserFiles:
+    """What the fleet's own credentials may read on S3."""
+
+    client: S3Client
+    #: How messages to people name the cloud.
+    where: str
+
+    def matching(self, url: ObjectUrl) -> list[ObjectUrl]:
+        """Give the objects whose keys match a pattern, in the order of their keys.
+
+        Raises:
+            Refused: none does.
+        """
+        prefix = url.key[: min(url.key.find(mark) for mark in "*?[" if mark in url.key)]
+        found = [key for key in self._keys(url.bucket, prefix) if fnmatchcase(key, url.key)]
+        if not found:
+            raise Refused(f"No object matches {url}; correct it.")
+        return [ObjectUrl(url.bucket, key) for key in found if not key.endswith("/")]
+
+    def download(self, url: ObjectUrl, path: Path, *, on_bytes: Callable[[int, int], None]) -> int:
+        """Copy an object into a file, and give its size; ``on_bytes`` hears how much of it is there.
+
+        Raises:
+            Refused: there is no such bucket or object.
+            EnvironmentFault: it may not be read, or there is no room for it here.
+        """
+        for attempt in cloud_calls():
+            with attempt, cloud_faults(str(url)):
+                try:
+                    answer = self.client.get_object(Bucket=url.bucket, Key=url.key)
+                except ClientError as exc:
+                    meaning = self._meaning(exc, url)
+                    if meaning is None:
+                        raise
+                    raise meaning from exc
+                return _copy(answer["Body"].iter_chunks(_READ_BYTES), answer["ContentLength"], path, on_bytes)
+        raise AssertionError  # the policy either returns or raises
+
+    def _keys(self, bucket: str, prefix: str, *, at_most: int | None = None) -> list[str]:
+        url = ObjectUrl(bucket, prefix)
+        keys: list[str] = []
+        with cloud_faults(str(url)):
+            try:
+                for page in self.client.get_paginator("list_objects_v2").paginate(
+                    Bucket=bucket, Prefix=prefix
+                ):
+                    keys += [entry["Key"] for entry in page.get("Contents", [])]
+                    if at_most is not None and len(keys) >= at_most:
+                        break
+            except ClientError as exc:
+                meaning = self._meaning(exc, url)
+                if meaning is None:
+                    raise
+                raise meaning from exc
+        return keys
+
+    def _meaning(self, error: ClientError, url: ObjectUrl) -> SkfleetError | None:
+        code = error_code(error)
+        if code == "NoSuchBucket":
+            return Refused(f"There is no bucket {url.bucket} at {self.where}; correct {url}.")
+        if code in _DENIED_CODES:
+            return EnvironmentFault(
+                f"AWS denies {error.operation_name} on {url}; allow this role to read it, or correct the URL."
+            )
+        if code in _NO_KEY_CODES:
+            return self._no_object(url)
+        return None
+
+    def _no_object(self, url: ObjectUrl) -> Refused:
+        if self._keys(url.bucket, f"{url.key.rstrip('/')}/", at_most=1):
+            return Refused(f"{url} is a folder; name its objects, for example {str(url).rstrip('/')}/*.")
+        folder, _, name = url.key.rpartition("/")
+        prefix = f"{folder}/" if folder else ""
+        others = [key.removeprefix(prefix) for key in self._keys(url.bucket, prefix, at_most=_SUGGESTED_FROM)]
+        return Refused(f"There is no object {url}; correct it{nearest(name, others)}")
+
+
+def _copy(blocks: Iterable[bytes], size: int, path: Path, on_bytes: Callable[[int, int], None]) -> int:
+    done = 0
+    try:
+        with path.open("wb") as file:
+            for block in blocks:
+                file.write(block)
+                done += len(block)
+                on_bytes(done, size)
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM:
+            raise
+        raise EnvironmentFault(
+            f"There is no room for {size:,} bytes in {path.parent} ({exc.strerror}); free some or set TMPDIR."
+        ) from exc
+    return done

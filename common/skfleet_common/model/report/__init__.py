@@ -1,0 +1,1 @@
+"""Report: one self-contained HTML page a bundle, with its figures, plots and features."""

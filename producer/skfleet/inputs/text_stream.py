@@ -1,0 +1,203 @@
+"""Text streams: a file's bytes as UTF-8, decompressed, with every byte checked on the way."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from skfleet.inputs.files import InputFile
+from skfleet_common.contracts.errors import Refused, UsageError
+
+_BLOCK_BYTES = 1024 * 1024
+
+#: By their first bytes, whatever the file is called.
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bz2",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+_NO_TEXT = {
+    b"PAR1": "a Parquet file; read it with --parquet",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save it as CSV",
+    b"\xfd7zXZ": "compressed with xz; decompress it, or use gzip or zstd",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save it as CSV",
+    b"%PDF": "a PDF; save its table as CSV",
+}
+_LONGEST_MAGIC = 8
+
+#: UTF-32's mark begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_USUAL = "utf-8, cp1252, latin-1 or utf-16"
+
+
+def check_encoding(name: str) -> str:
+    """Give Python's own name of a text encoding.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError) as exc:
+        raise UsageError(f"There is no encoding {name!r}; use {_USUAL}.") from exc
+    if not found._is_text_encoding:  # the standard library's own test
+        raise UsageError(f"{name!r} encodes no text; use {_USUAL}.")
+    return found.name
+
+
+class RawFile(io.RawIOBase):
+    """A file's bytes as they lie on the disk, counted and hashed while they are read."""
+
+    def __init__(self, file: InputFile, on_bytes: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__()
+        self._label = file.label
+        self._on_bytes = on_bytes
+        self._digest = hashlib.sha256()
+        self._file = file.path.open("rb", buffering=0)
+        self.done = 0
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was read; of the file, once all was."""
+        return self._digest.hexdigest()
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give the next bytes."""
+        try:
+            block: bytes = self._file.read(size)
+        except OSError as exc:
+            raise Refused(f"{self._label} cannot be read to its end ({exc.strerror}); copy it anew.") from exc
+        self.done += len(block)
+        self._digest.update(block)
+        self._on_bytes(self.done)
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+class TextStream(io.RawIOBase):
+    """A file's text in UTF-8 without a byte-order mark; what is no text in the encoding is refused."""
+
+    def __init__(
+        self,
+        file: InputFile,
+        *,
+        encoding: str | None = None,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self._label = file.label
+        self.raw_file = RawFile(file, on_bytes)
+        start = _start_of(file)
+        self._source = self._decompressed(start)
+        head = self._read_source(_BLOCK_BYTES)
+        # The mark is inside the compression.
+        marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+        self._given = encoding is not None
+        self.encoding = encoding or marked or "utf-8"
+        self._as_it_is = self.encoding == "utf-8"
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        self._ready = bytearray()
+        self._decoded_bytes = 0
+        self.line = 1
+        self.quotes = 0
+        self._ended = False
+        self._take(head.removeprefix(codecs.BOM_UTF8) if self._as_it_is else head, first=True)
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give the next ``size`` bytes of UTF-8, fewer only at the end."""
+        while not self._ended and (size < 0 or len(self._ready) < size):
+            self._take(self._read_source(_BLOCK_BYTES))
+        wanted = len(self._ready) if size < 0 else size
+        block = bytes(self._ready[:wanted])
+        del self._ready[:wanted]
+        return block
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer``; the standard library's text layer asks so."""
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.raw_file.close()
+        super().close()
+
+    def _decompressed(self, start: bytes) -> Any:
+        for magic, problem in _NO_TEXT.items():
+            if start.startswith(magic):
+                raise Refused(f"{self._label} is {problem}.")
+        for magic, codec in _COMPRESSED.items():
+            if start.startswith(magic):
+                return pa.CompressedInputStream(pa.PythonFile(self.raw_file, mode="r"), codec)
+        return self.raw_file
+
+    def _read_source(self, size: int) -> bytes:
+        try:
+            block: bytes = self._source.read(size)
+        except OSError as exc:  # Arrow's own, of damaged compression
+            what = "ends too early" if "Truncated" in str(exc) else "is damaged"
+            raise Refused(f"{self._label} is compressed and {what}; copy or compress it anew.") from exc
+        return block
+
+    def _take(self, block: bytes, *, first: bool = False) -> None:
+        """Decode a block, and keep it in UTF-8; an empty one is the end."""
+        pending = len(self._decoder.getstate()[0])
+        try:
+            text = self._decoder.decode(block, final=not block and not first)
+        except UnicodeDecodeError as exc:
+            raise self._undecodable(exc, pending) from exc
+        if first:
+            text = text.removeprefix("\ufeff")
+        if "\0" in text:
+            line = self.line + text[: text.index("\0")].count("\n")
+            raise Refused(
+                f"{self._label} holds a NUL byte in line {line:,}; it is damaged, or text in UTF-16 "
+                "(--encoding utf-16)."
+            )
+        encoded = block if self._as_it_is else text.encode()
+        self.line += encoded.count(b"\n")
+        self.quotes += encoded.count(b'"')
+        self._decoded_bytes += len(block)
+        self._ready += encoded
+        self._ended = not block and not first
+
+    def _undecodable(self, exc: UnicodeDecodeError, pending: int) -> Refused:
+        before = exc.object[: exc.start].decode(self.encoding, errors="ignore")
+        position = self._decoded_bytes - pending + exc.start
+        found = f"byte 0x{exc.object[exc.start]:02X} in line {self.line + before.count(chr(10)):,}"
+        remedy = "name another" if self._given else "name its encoding with --encoding, such as cp1252"
+        return Refused(
+            f"{self._label} is not {self.encoding.upper()}: {found} (position {position:,}) is no text; "
+            f"{remedy}{'' if self._given else ', latin-1 or utf-16'}."
+        )
+
+
+def _start_of(file: InputFile) -> bytes:
+    with file.path.open("rb") as opened:
+        return opened.read(_LONGEST_MAGIC)

@@ -1,0 +1,135 @@
+"""The same rows give the same model, whatever they are read from; and what cannot be read is refused."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.e2e.world import World
+
+REFUSED, USAGE, ENVIRONMENT = 3, 2, 4
+
+#: What a made-up shop sells, with NULLs, in every type that a file can tell.
+SHOP = """
+CREATE TABLE public.shop AS
+SELECT i AS id,
+       CASE WHEN i % 11 <> 0 THEN i % 40 END AS items,
+       CASE WHEN i % 13 <> 0 THEN (i * 7919 % 1000) / 8.0::float8 END AS score,
+       CASE WHEN i % 7 <> 0 THEN i % 3 = 0 END AS member,
+       CASE WHEN i % 6 <> 0 THEN (ARRAY['Köln', 'a, b', 'say "hi"', E'two\\nlines', ''])[1 + i % 5] END AS city,
+       lpad((i % 90)::text, 5, '0') AS postcode,
+       CASE WHEN i % 17 <> 0 THEN date '1960-01-01' + i * 37 END AS born,
+       timestamp '2020-02-29 23:59:58.123456' + i * interval '1 hour 7 seconds' AS seen,
+       timestamptz '2020-02-29 23:59:58+02' + i * interval '3 hours' AS paid,
+       time '00:00:01' + i * interval '17 minutes' AS opens,
+       (i * 31 % 97) + (i % 40) > 60 AS returned
+FROM generate_series(1, 600) AS i ORDER BY i
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The rows of the shop, as a table and as files."""
+
+    world: World
+    folder: Path
+    frame: pd.DataFrame
+
+    def train(self, name: str, *words: str, target: str = "returned") -> dict[str, object]:
+        """Train by the command line, and give what it says."""
+        answer = self.world.cli(
+            *["train", "--target", target, "--id-column", "id", "--name", name, "--json"], *words
+        )
+        assert answer.code == 0, answer.err
+        return answer.json
+
+    def refusal(self, *words: str, code: int = REFUSED) -> str:
+        """Give the sentence with which a training is refused."""
+        answer = self.world.cli("train", "--target", "returned", "--name", "refused", *words)
+        assert answer.code == code, answer.err
+        assert answer.out == ""
+        assert "Traceback" not in answer.err
+        assert sum(line.startswith("skfleet: ") for line in answer.err.splitlines()) == 1
+        return answer.sentence
+
+
+@pytest.fixture(scope="module")
+def shop(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    world.sql(SHOP)
+    connection = psycopg2.connect(world.dsn)
+    try:
+        with connection.cursor() as cursor, (folder / "shop.csv").open("wb") as file:
+            cursor.execute("SET timezone = 'Asia/Kolkata'")
+            cursor.copy_expert("COPY public.shop TO STDOUT WITH (FORMAT csv, HEADER)", file)
+    finally:
+        connection.close()
+    frame = world.frame("SELECT * FROM public.shop ORDER BY id")
+    pq.write_table(_as_arrow(frame), folder / "shop.parquet", row_group_size=100)
+    (folder / "shop.csv.gz").write_bytes(gzip.compress((folder / "shop.csv").read_bytes()))
+    yield Shop(world, folder, frame)
+    world.sql("DROP TABLE public.shop")
+
+
+def _as_arrow(frame: pd.DataFrame) -> pa.Table:
+    """The frame with other types than a CSV file's: small integers, a dictionary, nanoseconds, a zone."""
+    kinds = {
+        "id": pa.uint32(),
+        "items": pa.int8(),
+        "score": pa.float64(),
+        "member": pa.bool_(),
+        "city": pa.dictionary(pa.int8(), pa.string()),
+        "postcode": pa.large_string(),
+        "born": pa.date32(),
+        "seen": pa.timestamp("ns"),
+        "paid": pa.timestamp("ms", tz="Europe/Paris"),
+        "opens": pa.time64("us"),
+        "returned": pa.bool_(),
+    }
+    return pa.table({name: pa.array(frame[name], kind, from_pandas=True) for name, kind in kinds.items()})
+
+
+@pytest.fixture(scope="module")
+def from_table(shop: Shop) -> dict[str, object]:
+    return shop.train("shop-table", "--table", "public.shop")
+
+
+@pytest.mark.parametrize("source", ["csv", "csv.gz", "parquet", "query", "s3.csv", "s3.parquet"])
+def test_the_same_rows_give_the_same_model(shop: Shop, from_table: dict[str, object], source: str) -> None:
+    name = f"shop-{source.replace('.', '-')}"
+    kind = source.removeprefix("s3.").removesuffix(".gz")
+    path = str(shop.folder / f"shop.{source.removeprefix('s3.')}")
+    if source.startswith("s3."):
+        store = shop.world.fleet.cloud.store
+        store.put(f"uploads/shop.{kind}", Path(path).read_bytes())
+        path = f"s3://{store.bucket}/uploads/shop.{kind}"
+    given = path if source != "query" else "SELECT * FROM public.shop ORDER BY id;"
+    trained = shop.train(name, f"--{kind}", given)
+    assert_same_model(shop, trained, from_table)
+
+
+def test_a_frame_gives_the_same_model_too(shop: Shop, from_table: dict[str, object]) -> None:
+    frame = shop.frame.astype({"items": "Int16", "member": "boolean", "city": "category"})
+    trained = shop.world.fleet.train(frame=frame, target="returned", id_column="id", name="shop-frame")
+    assert_same_model(shop, {"name": trained.name, "digest": trained.digest}, from_table)
+
+
+def assert_same_model(shop: Shop, trained: dict[str, object], expected: dict[str, object]) -> None:
+    """Equal rows, features and predictions; and a way of saying where they came from."""
+    ours, theirs = (
+        shop.world.fleet.load(f"{model['name']}@{model['digest']}") for model in (trained, expected)
+    )
+    assert ours.manifest.provenance.rows == 600
+    assert ours.manifest.provenance.fingerprint == theirs.manifest.provenance.fingerprint
+    assert ours.manifest.features == theirs.manifest.features
+    # The other columns of a scored table do not matter, nor does their order.
+    frame = shop.frame[shop.frame.columns[::-1]]
+    np.testing.assert_array_equal(ours.predict_proba(frame), theirs.predict_proba(frame))
