@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from estimators_table import ESTIMATORS, estimators_as_they_should_be
 
 from skfleet_common.settings import PREFIX, Settings
 
@@ -31,3 +36,4 @@ def reference_as_it_should_be() -> str:
 
 if __name__ == "__main__":
     REFERENCE.write_text(reference_as_it_should_be(), "utf-8")
+    ESTIMATORS.write_text(estimators_as_they_should_be(), "utf-8")

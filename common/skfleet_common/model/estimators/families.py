@@ -87,6 +87,33 @@ INNER: Mapping[str, Mapping[Learning, Maker]] = {
     },
 }
 
+#: What rows must be like for a class, beyond what every model needs.
+NEEDS: Mapping[str, str] = {
+    "FixedThresholdClassifier": "two classes",
+    "TunedThresholdClassifierCV": "two classes",
+    "ClassifierChain": "two targets or more, of two classes each",
+    "MultiOutputClassifier": "two targets or more",
+    **dict.fromkeys(
+        (
+            "MultiOutputRegressor",
+            "MultiTaskElasticNet",
+            "MultiTaskElasticNetCV",
+            "MultiTaskLasso",
+            "MultiTaskLassoCV",
+            "RegressorChain",
+        ),
+        "two targets or more",
+    ),
+    "IsotonicRegression": "one feature, a number",
+    "GammaRegressor": "a target above 0",
+    "PoissonRegressor": "a target of 0 or more",
+    "NuSVC": "classes of about the same size",
+    "RadiusNeighborsRegressor": "neighbours: a row without any within the radius is quarantined",
+    **dict.fromkeys(("CCA", "PLSCanonical"), "as many components as targets at most, 2 by default"),
+    "CategoricalNB": "categories: each feature is cut into ten bins first",
+    **dict.fromkeys(("ComplementNB", "MultinomialNB"), "features of 0 or more: scaled to 0 … 1 first"),
+}
+
 ONE_THREAD: Mapping[str, Any] = {"n_jobs": 1}
 
 #: What a class asked for by its own name needs, so that new rows can be scored at all.
