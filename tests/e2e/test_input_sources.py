@@ -17,6 +17,9 @@ from tests.e2e.world import World
 
 REFUSED, USAGE, ENVIRONMENT = 3, 2, 4
 
+#: One tree is learned in no time, whatever else runs here.
+MODEL = "DecisionTreeClassifier"
+
 #: What a made-up shop sells, with NULLs, in every type that a file can tell.
 SHOP = """
 CREATE TABLE public.shop AS
@@ -46,7 +49,8 @@ class Shop:
     def train(self, name: str, *words: str, target: str = "returned") -> dict[str, object]:
         """Train by the command line, and give what it says."""
         answer = self.world.cli(
-            *["train", "--target", target, "--id-column", "id", "--name", name, "--json"], *words
+            *["train", "--target", target, "--id-column", "id", "--name", name, "--json"],
+            *["--model", MODEL, *words],
         )
         assert answer.code == 0, answer.err
         return answer.json
@@ -118,7 +122,9 @@ def test_the_same_rows_give_the_same_model(shop: Shop, from_table: dict[str, obj
 
 def test_a_frame_gives_the_same_model_too(shop: Shop, from_table: dict[str, object]) -> None:
     frame = shop.frame.astype({"items": "Int16", "member": "boolean", "city": "category"})
-    trained = shop.world.fleet.train(frame=frame, target="returned", id_column="id", name="shop-frame")
+    trained = shop.world.fleet.train(
+        frame=frame, target="returned", id_column="id", name="shop-frame", model=MODEL
+    )
     assert_same_model(shop, {"name": trained.name, "digest": trained.digest}, from_table)
 
 
