@@ -91,7 +91,10 @@ def register_request(**given: Unpack[RegisterKeywords]) -> RegisterRequest:
     takes = given.get("takes")
     return RegisterRequest(
         model=given["model"],
-        input=_sample_asked(given.get("sample"), given.get("table"), given.get("where"), given.get("types")),
+        input=_bounded(
+            _sample_asked(given.get("sample"), given.get("table"), given.get("where"), given.get("types")),
+            id_columns=several(given.get("id_column")),
+        ),
         asked=Registration(
             name=given["name"],
             targets=several(given.get("target")),
@@ -123,7 +126,11 @@ def register_model(
     """
     model, named = _model_of(request, trust=request.trust or allow_joblib)
     with open_input(
-        request.input, open_warehouse=open_warehouse, open_files=open_files, steps=steps
+        request.input,
+        open_warehouse=open_warehouse,
+        open_files=open_files,
+        id_columns=request.asked.id_columns,
+        steps=steps,
     ) as source:
         asked = _with_found_columns(request.asked, source.columns, source=source.label)
         readable = [column for column in source.columns if column.name not in asked.id_columns]
@@ -190,6 +197,12 @@ def _notes(registry: Registry, asked: Registration, files: Mapping[str, bytes]) 
             f"stays {asked.name}@{registry.latest_digest(asked.name)[:12]}."
         )
     return [note for note in notes if note is not None]
+
+
+def _bounded(asked: InputAsked, *, id_columns: tuple[str, ...]) -> InputAsked:
+    """Ask for some rows alone where they can be drawn: from a table, by its ids."""
+    can_draw = asked.table is None or bool(id_columns)
+    return replace(asked, sample=SAMPLE_ROWS) if can_draw else asked
 
 
 def _sample_asked(
