@@ -14,12 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.base import ClassifierMixin
+from threadpoolctl import threadpool_limits
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.model.bundle import digest_of, open_bundle
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.estimators.asked import known_classes
 from skfleet_common.model.fit import FittedBundle, fit_model
+
+# So few rows are learned in no time, but two threads on a busy machine wait for each other at every barrier.
+threadpool_limits(limits=1)
 
 ROWS = 90
 #: How the fresh process cuts the rows: neither as training did nor evenly.

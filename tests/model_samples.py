@@ -121,7 +121,7 @@ def fit_shop(table: pa.Table | None = None, **settings: Any) -> FittedBundle:
     other = "returned" if target == "amount" else "amount"
     settings = {"id_columns": ("id",), "exclude": (other,), **settings}
     origin = settings.pop("origin", NOWHERE)
-    choices = FitChoices(targets=(target,), **settings)
+    choices = FitChoices(**{"targets": (target,), **settings})
     rows = shop_rows() if table is None else table
     return fit_model(rows, columns=SHOP_COLUMNS, choices=choices, origin=origin)
 
@@ -130,3 +130,19 @@ def open_again(fitted: FittedBundle) -> Bundle:
     """Pack a fitted model and open it, golden rows and all."""
     files = pack(fitted)
     return open_bundle(files, digest=digest_of(files[MANIFEST_FILE]))
+
+
+def same_outputs(one: pa.Table, other: pa.Table, *, tolerance: float) -> bool:
+    """Whether two tables of outputs agree: numbers up to a share of the largest, all else exactly."""
+    if one.schema != other.schema or one.num_rows != other.num_rows:
+        return False
+    for left, right in zip(one.columns, other.columns, strict=True):
+        if not pa.types.is_floating(left.type):
+            if left.combine_chunks() != right.combine_chunks():
+                return False
+            continue
+        numbers, expected = left.to_numpy(), right.to_numpy()
+        size = float(np.abs(expected).max(initial=0.0))
+        if not np.allclose(numbers, expected, rtol=tolerance, atol=tolerance * size):
+            return False
+    return True

@@ -78,7 +78,7 @@ def test_types_are_what_their_values_are(place: Place) -> None:
         "CREATE DOMAIN smaller AS small; "
         "CREATE TABLE t (a smallint NOT NULL, b bigint, c real, d double precision, e numeric(10,2), "
         "f boolean, g text, h varchar(5), i char(3), j date, k timestamp, l timestamptz(3), m uuid, "
-        "n jsonb, o int[], p mood, q smaller, r name, s interval)"
+        "n jsonb, o int[], p mood, q smaller, r name, s interval, t time, u timetz(3))"
     )
     found = {
         column.name: (column.warehouse_type, column.dtype, column.nullable)
@@ -104,6 +104,8 @@ def test_types_are_what_their_values_are(place: Place) -> None:
         "q": ("numeric(5,2)", LogicalDtype.DECIMAL, False),
         "r": ("name", LogicalDtype.TEXT, True),
         "s": ("interval", LogicalDtype.OTHER, True),
+        "t": ("time without time zone", LogicalDtype.TIME, True),
+        "u": ("time(3) with time zone", LogicalDtype.OTHER, True),
     }
 
 

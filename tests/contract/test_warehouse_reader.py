@@ -42,6 +42,8 @@ TYPES = {
     "enum": ("mood", ["sad", "o''k"], pa.string(), ["sad", "o'k"]),
     "domain": ("cents", ["5.25", "7"], pa.float64(), [5.25, 7.0]),
     "date": ("date", ["2013-01-01", "0001-01-01"], pa.date32(), [dt.date(2013, 1, 1), dt.date(1, 1, 1)]),
+    "time": ("time", ["05:06:07.000001", "00:00"], pa.time64("us"), [dt.time(5, 6, 7, 1), dt.time(0)]),
+    "timetz": ("timetz", ["05:06:07+02", "00:00-11:30"], pa.string(), ["05:06:07+02", "00:00:00-11:30"]),
     "timestamp": ("timestamp", ["2013-01-01 05:06:07.000001", "1900-01-01"], pa.timestamp("us"),
                   [dt.datetime(2013, 1, 1, 5, 6, 7, 1), dt.datetime(1900, 1, 1)]),  # noqa: DTZ001
     "timestamptz": ("timestamptz", ["2013-01-01 05:00+05", "2013-07-01 00:00+00"], pa.timestamp("us", "UTC"),
@@ -83,6 +85,13 @@ def test_verbatim_text_loads_back_as_the_same_value(place: Place, kind: str) -> 
     assert batch.verbatim.column("value").null_count == 1
     again = " OR ".join("value = '" + text.replace("'", "''") + f"'::{spelled}" for text in texts)
     assert place.sql(f"SELECT count(*) FROM t WHERE {again}") == [(2,)]
+
+
+def test_midnight_at_the_end_of_the_day_is_read_as_it_is_written(place: Place) -> None:
+    place.sql("CREATE TABLE t (opens time); INSERT INTO t VALUES ('24:00')")
+    (batch,) = read(place, features=["opens"], verbatim=["opens"])
+    assert batch.features.column("opens").cast(pa.int64()).to_pylist() == [86_400_000_000]
+    assert batch.verbatim.column("opens").to_pylist() == ["24:00:00"]
 
 
 def test_a_column_may_be_feature_and_verbatim_at_once(place: Place) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import skops.io
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, Refused, shown
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, shown
 
 _ARRAYS = "its state is arrays and numbers, which its own __setstate__ takes apart"
 _ATTRIBUTES = "a plain Python class: loading sets attributes, and no method of it runs"
@@ -91,6 +90,11 @@ REVIEWED: Mapping[str, str] = {
 ALLOWED_TYPES = frozenset(REVIEWED)
 
 
+def foreign_types(raw: bytes) -> list[str]:
+    """Give the types in a skops file that are not on the list, in the order of their names."""
+    return sorted(set(skops.io.get_untrusted_types(data=raw)) - ALLOWED_TYPES)
+
+
 def load_model(raw: bytes) -> object:
     """Give the model that ``raw``, a skops file whose digest was checked, holds.
 
@@ -98,7 +102,7 @@ def load_model(raw: bytes) -> object:
         BundleRefused: it holds a type that is not on the list, or is no skops file.
     """
     try:
-        foreign = sorted(set(skops.io.get_untrusted_types(data=raw)) - ALLOWED_TYPES)
+        foreign = foreign_types(raw)
     except Exception as exc:
         raise BundleRefused("The bundle's model is no file that skops can read; train it again.") from exc
     if foreign:
@@ -123,23 +127,3 @@ def load_model(raw: bytes) -> object:
             "The bundle's model cannot be read with the libraries here; train it again."
         ) from exc
     return model
-
-
-def check_packable(model: Any, asked: str) -> None:
-    """Refuse a model that workers would not read, before or after it is fitted.
-
-    Raises:
-        Refused: it holds what skops cannot write, or a type that is not on the list.
-    """
-    try:
-        foreign = sorted(set(skops.io.get_untrusted_types(data=skops.io.dumps(model))) - ALLOWED_TYPES)
-    except Exception as exc:
-        raise Refused(
-            f"{asked} cannot be written as skops ({type(exc).__name__}: {shown(str(exc))}); make it of "
-            "importable functions and classes, without files, locks or lambdas, or use --format joblib."
-        ) from exc
-    if foreign:
-        raise Refused(
-            f"{asked} holds {shown(foreign[0])}, which is not on the allow-list of types that workers read; "
-            "make it of scikit-learn's own classes, or use --format joblib where the workers allow it."
-        )

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from skfleet_common.model.arrays import CANONICAL, FloatArray, level_codes
 from skfleet_common.model.manifest import Feature
-from skfleet_common.model.preprocessing import source_frame
+from skfleet_common.model.preprocessing import category_values
 
 Codes = npt.NDArray[np.int32]
 
@@ -26,13 +26,14 @@ class _Transformer(Protocol):
 class Encoding:
     """The encodings of one category's levels, of an unseen one and of a missing one."""
 
-    def __init__(self, feature: Feature, encoder: _Transformer) -> None:
+    def __init__(self, feature: Feature, encoder: _Transformer, *, name: str) -> None:
+        """Take what ``encoder`` makes of the column that is called ``name`` in the source frame."""
         self._levels = pa.array(feature.known_levels, type=CANONICAL[feature.dtype])
         #: The code of every unseen level.
         self.unseen = len(self._levels)
         extremes = pa.array([_stranger(self._levels), None], type=self._levels.type)
         values = pa.concat_arrays([self._levels, extremes])
-        frame = source_frame(pa.table({feature.column: values}), [feature])
+        frame = pd.DataFrame({name: category_values(values)})
         self._table: FloatArray = np.ascontiguousarray(encoder.transform(frame), dtype=np.float64)
         self._hot = _hot_columns(self._table)
 

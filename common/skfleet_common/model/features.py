@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.compose import ColumnTransformer
 
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import (
     LARGEST_NUMBER,
     BoolArray,
@@ -23,8 +24,8 @@ from skfleet_common.model.encodings import Codes, Encoding
 from skfleet_common.model.manifest import Feature, FeatureDtype, FeatureKind
 from skfleet_common.model.moments import BEYOND, beyond, moment_parts
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
-from skfleet_common.model.preprocessing import NumberGroup, category_name, number_groups
-from skfleet_common.model.refusals import NullRefused, UnseenLevel
+from skfleet_common.model.preprocessing import NumberGroup, category_name, number_groups, source_columns
+from skfleet_common.model.refusals import NullRefused, UnseenLevel, counted
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class FeatureBuilder:
             (group, transformer.named_transformers_[group.name]) for group in number_groups(features)
         ]
         self._encodings = {
-            position: Encoding(feature, transformer.named_transformers_[category_name(position)])
-            for position, feature in enumerate(self._features)
+            position: Encoding(
+                feature, transformer.named_transformers_[category_name(position)], name=names[0]
+            )
+            for position, (feature, names) in enumerate(zip(features, source_columns(features), strict=True))
             if feature.kind is FeatureKind.CATEGORY
         }
         self.width = max((part.stop for part in self._slices.values()), default=0)
@@ -96,6 +99,20 @@ class FeatureBuilder:
         every = dict(sorted((unforeseen | rejects).items()))
         return FeatureArray(X, every, frozenset(unforeseen.keys() - rejects.keys()))
 
+    def build_for_training(self, table: pa.Table) -> FloatArray:
+        """Give the features of rows that no policy rejects.
+
+        Raises:
+            Refused: scaling makes more of a number than a model can take.
+        """
+        built = self.build(table)
+        if built.rejects:
+            reason = next(iter(built.rejects.values()))
+            raise Refused(
+                f"In {counted(len(built.rejects))}, {reason}; ask for another scale, or leave the column out."
+            )
+        return built.X
+
     def _write_numbers(
         self,
         group: NumberGroup,
@@ -109,8 +126,10 @@ class FeatureBuilder:
         skipped = [*rejects, *unforeseen]
         direct = group.is_plain or self._dtype == np.float64
         block = into if direct else np.empty(into.shape)
-        for position, column in enumerate(values):
-            block[:, position] = column
+        # What is too large for a float32 is so for the model: its row is skipped.
+        with np.errstate(over="ignore"):
+            for position, column in enumerate(values):
+                block[:, position] = column
         if skipped:
             # What is infinite would make scikit-learn refuse the rows beside it.
             block[skipped] = 0.0
@@ -122,9 +141,9 @@ class FeatureBuilder:
             scaled = np.asarray(transformer.transform(frame), dtype=np.float64)
         sizes = np.abs(scaled)
         if np.fmax.reduce(sizes, axis=None) > LARGEST_NUMBER:
-            flags = np.fmax.reduce(sizes, axis=1) > LARGEST_NUMBER
-            _reject(unforeseen, flags, "a number is too large for the model once it is scaled")
-            scaled[flags] = 0.0
+            for name, column in zip(group.columns, sizes.T, strict=True):
+                _reject(unforeseen, column > LARGEST_NUMBER, f"{name} is too large once it is scaled")
+            scaled[list(unforeseen)] = 0.0
         into[:] = scaled
 
 

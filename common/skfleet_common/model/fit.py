@@ -19,7 +19,7 @@ from skfleet_common.model.estimators.asked import parse_model
 from skfleet_common.model.estimators.fitting import blaming, listening
 from skfleet_common.model.evaluation.scores import held_scores, score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
-from skfleet_common.model.fitted import FittedModel, check_storable, fit_to
+from skfleet_common.model.fitted import FittedModel, fit_to
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.notices import Notice
@@ -131,7 +131,6 @@ def _fit(
         hints=hints,
         scores=score_histograms(said),
     )
-    check_storable(fitted.model, asked, choices)
     return FittedBundle(
         manifest=manifest,
         pipeline=fitted.model,

@@ -13,7 +13,6 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.errors import UsageError, nearest, shown
-from skfleet_common.model.allowlist import check_packable
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.estimators.asked import AskedModel, parse_model
@@ -33,7 +32,7 @@ from skfleet_common.model.fitted_features import (
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
-from skfleet_common.model.model_file import ModelFormat, dump_model
+from skfleet_common.model.model_file import dump_model
 from skfleet_common.model.out_of_sample import (
     NothingHeldOut,
     OutOfSample,
@@ -107,7 +106,8 @@ def fit_to(
         is_weighted=rows.weights is not None,
         categorical=inputs.categorical,
     )
-    check_storable(assembly.estimator(), asked, choices)
+    # What cannot be stored unfitted cannot be fitted either, and it need not be fitted to know.
+    dump_model(assembly.estimator(), choices.format, of=asked.asked)
     y = rows.targets.as_estimators_want(wants_codes=assembly.traits.wants_codes)
     split, skipped = _split(rows, choices)
     told = _Told(on_rows, of=_rows_to_fit(split, len(y)))
@@ -248,18 +248,6 @@ def check_model(choices: FitChoices) -> None:
         raise errors[0]
 
 
-def check_storable(model: Any, asked: AskedModel, choices: FitChoices) -> None:
-    """Refuse a model that its bundle could not hold, fitted or not.
-
-    Raises:
-        Refused: the sentence says what of it cannot be written, or would not be read.
-    """
-    if choices.format is ModelFormat.SKOPS:
-        check_packable(model, asked.asked)
-    else:
-        dump_model(model, choices.format)
-
-
 def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
     if asked.traits.wants_frame:
         X = FrameBuilder(rows.features, Takes.FRAME).build(rows.table).X
@@ -267,7 +255,8 @@ def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
     features = styled(rows.features, asked.style)
     transformer = make_transformer(features, asked.style)
     transformer.fit(source_frame(rows.table, features))
-    X = FeatureBuilder(features, transformer, dtype=asked.traits.dtype).build(rows.table).X
+    builder = FeatureBuilder(features, transformer, dtype=asked.traits.dtype)
+    X = builder.build_for_training(rows.table)
     codes = category_positions(features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
     return _Inputs(X, Takes.FEATURES, features, transformer, tuple(codes))
 

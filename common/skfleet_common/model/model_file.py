@@ -13,6 +13,7 @@ import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, Refused, shown
+from skfleet_common.model.allowlist import foreign_types
 from skfleet_common.model.allowlist import load_model as load_skops
 
 
@@ -30,28 +31,33 @@ class ModelFormat(StrEnum):
         return f"model.{self}"
 
 
-def dump_model(model: object, model_format: ModelFormat) -> bytes:
-    """Give the model's file.
+def dump_model(model: object, model_format: ModelFormat, *, of: str | None = None) -> bytes:
+    """Give the model's file; ``of`` is what the user calls it.
 
     Raises:
-        Refused: the model cannot be written so.
+        Refused: the model cannot be written so, or workers would not read it.
     """
-    kind = type(model).__name__
+    named = f"The model, a {type(model).__name__}," if of is None else of
+    hint = "" if model_format is ModelFormat.JOBLIB else ", or try --format joblib"
     try:
-        if model_format is ModelFormat.SKOPS:
-            raw: bytes = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
-            return raw
-        # A pickle as joblib's, with what the user's own script defines in it.
-        pickled: bytes = cloudpickle.dumps(model)
+        if model_format is ModelFormat.JOBLIB:
+            # A pickle as joblib's, with what the user's own script defines in it.
+            pickled: bytes = cloudpickle.dumps(model)
+            return pickled
+        raw: bytes = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
+        foreign = foreign_types(raw)
     except Exception as exc:
-        hint = "" if model_format is ModelFormat.JOBLIB else ", or try --format joblib"
         raise Refused(
-            f"The model, a {kind}, cannot be written as {model_format} "
+            f"{named} cannot be written as {model_format} "
             f"({type(exc).__name__}: {shown(str(exc))}); leave out of it what holds files, connections, "
             f"threads or functions of your own{hint}."
         ) from exc
-    else:
-        return pickled
+    if foreign:
+        raise Refused(
+            f"{named} holds {shown(foreign[0])}, which is not on the allow-list of types that workers read; "
+            f"make it of scikit-learn's own classes{hint}."
+        )
+    return raw
 
 
 def load_model(raw: bytes, written: str, *, allow_joblib: bool) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +14,6 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.arrays import BoolArray, FloatArray, numbers
 
 _MICROSECONDS = 1_000_000.0
-_SECONDS_A_DAY = 86_400
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 #: The parts that a moment has unless others are asked for. Weekdays count from Monday = 1 (ISO 8601).
@@ -92,7 +92,9 @@ def iso(moment: pa.Scalar) -> str:
         text: str = moment.as_py().isoformat()
     except (ValueError, OverflowError):
         kind = "datetime64[D]" if pt.is_date32(moment.type) else "datetime64[us]"
-        return str(np.array([moment.value]).astype(kind)[0])
+        text = str(np.array([moment.value]).astype(kind)[0])
+        before_zero, year, rest = re.fullmatch(r"(-?)(\d+)(-.*)", text).groups()  # type: ignore[union-attr]
+        return f"{before_zero}{int(year):04}{rest}"
     return text
 
 
@@ -103,8 +105,13 @@ def _integers(array: pa.Array) -> FloatArray:
 def _second_of_day(array: pa.Array) -> FloatArray:
     if pt.is_time(array.type):
         return _integers(array) / _MICROSECONDS
-    # Floored, so that times before 1970 count from midnight too.
-    return np.mod(_integers(array), _SECONDS_A_DAY * _MICROSECONDS) / _MICROSECONDS
+    # Whole numbers, because a double has no microseconds after 2255; floored, so that times before 1970 count
+    # from midnight too.
+    count = array.cast(pa.int64())
+    since_midnight: FloatArray = np.mod(count.fill_null(0).to_numpy(), _MICROSECONDS_A_DAY) / _MICROSECONDS
+    if array.null_count:
+        since_midnight[count.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return since_midnight
 
 
 _PARTS: dict[str, Callable[[pa.Array], FloatArray]] = {

@@ -132,16 +132,18 @@ def source_frame(source: pa.RecordBatch | pa.Table, features: Sequence[Feature])
         array = canonical_array(source, feature.column, feature.dtype)
         if feature.kind is FeatureKind.MOMENT:
             columns |= dict(zip(names, moment_parts(array, feature.parts), strict=True))
-        elif feature.dtype is LogicalDtype.TEXT:
-            columns[names[0]] = text_objects(array.to_pylist())
+        elif feature.kind is FeatureKind.CATEGORY:
+            columns[names[0]] = category_values(array)
         else:
             columns[names[0]] = numbers(array)
     return pd.DataFrame(columns)
 
 
-def text_objects(values: Sequence[object]) -> pd.Series:
-    """Give text as an object column with NaN for None, which scikit-learn's encoders expect."""
-    return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+def category_values(array: pa.Array) -> pd.Series:
+    """Give levels as scikit-learn's encoders expect them: text as objects with NaN for None, or numbers."""
+    if not pa.types.is_string(array.type):
+        return pd.Series(numbers(array))
+    return pd.Series([np.nan if value is None else value for value in array.to_pylist()], dtype=object)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
