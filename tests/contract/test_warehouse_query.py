@@ -16,8 +16,9 @@ from skfleet_common.tables.port import Selection
 def shop(place: Place) -> Place:
     place.sql(
         "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN cents AS numeric(10,2);"
-        "CREATE TABLE shop AS SELECT i AS id, i * 1.5::float8 AS score, (i / 7.0)::numeric(10,2)::cents AS price, "
-        "'good'::mood AS mood, '{}'::jsonb AS payload, 'x'::varchar(9) AS code, 'a%b{}'::text AS odd "
+        "CREATE TABLE shop AS SELECT i AS id, i * 1.5::float8 AS score,"
+        " (i / 7.0)::numeric(10,2)::cents AS price,"
+        " 'good'::mood AS mood, '{}'::jsonb AS payload, 'x'::varchar(9) AS code, 'a%b{}'::text AS odd "
         "FROM generate_series(1, 1000) AS i"
     )
     return place

@@ -153,17 +153,16 @@ def test_digits_beyond_microseconds_are_cut(tmp_path: Path) -> None:
     assert table["v"][0].as_py().microsecond == 123456
 
 
+#: Moments nearer to the ends of the calendar are beyond it in UTC.
+_SOON, _LATE = dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29)  # noqa: DTZ001
+
 _SPELT: dict[LogicalDtype, st.SearchStrategy[Any]] = {
     LogicalDtype.INTEGER: st.integers(-(2**63), 2**63 - 1),
     LogicalDtype.FLOAT64: st.floats(allow_nan=False, allow_infinity=False),
     LogicalDtype.BOOLEAN: st.booleans(),
     LogicalDtype.DATE: st.dates(),
     LogicalDtype.TIMESTAMP: st.datetimes(),
-    # Moments near the ends of the calendar are beyond it in UTC.
-    LogicalDtype.TIMESTAMPTZ: st.datetimes(
-        min_value=dt.datetime(1, 1, 3),
-        max_value=dt.datetime(9999, 12, 29),  # noqa: DTZ001
-    ).map(lambda moment: moment.replace(tzinfo=dt.UTC)),
+    LogicalDtype.TIMESTAMPTZ: st.datetimes(_SOON, _LATE).map(lambda moment: moment.replace(tzinfo=dt.UTC)),
     LogicalDtype.TIME: st.times(),
     LogicalDtype.TEXT: st.text(
         st.characters(codec="utf-8", exclude_characters="\0\r\n", exclude_categories=("Cs",))

@@ -244,7 +244,6 @@ def test_prediction_takes_from_a_frame_what_training_took(data: st.DataObject) -
     ]
     trained = opened.read(list(frame.columns), steps=Silent())
     predicted = batch_of_frame(frame[frame.columns[::-1]], features)
-    both = (trained, predicted)
     for feature in features:
         canonical = [
             canonical_array(source, feature.column, feature.dtype) for source in (trained, predicted)
