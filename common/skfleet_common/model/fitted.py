@@ -270,8 +270,7 @@ def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
     features = styled(rows.features, asked.style)
     transformer = make_transformer(features, asked.style)
     transformer.fit(source_frame(rows.table, features))
-    builder = FeatureBuilder(features, transformer, dtype=asked.traits.dtype)
-    X = builder.build_for_training(rows.table)
+    X = FeatureBuilder(features, transformer, dtype=asked.traits.dtype).build_for_training(rows.table)
     codes = category_positions(features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
     return _Inputs(X, Takes.FEATURES, features, transformer, tuple(codes))
 
