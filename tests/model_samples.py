@@ -121,7 +121,7 @@ def fit_shop(table: pa.Table | None = None, **settings: Any) -> FittedBundle:
     other = "returned" if target == "amount" else "amount"
     settings = {"id_columns": ("id",), "exclude": (other,), **settings}
     origin = settings.pop("origin", NOWHERE)
-    choices = FitChoices(targets=(target,), **settings)
+    choices = FitChoices(**{"targets": (target,), **settings})
     rows = shop_rows() if table is None else table
     return fit_model(rows, columns=SHOP_COLUMNS, choices=choices, origin=origin)
 

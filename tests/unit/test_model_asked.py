@@ -113,11 +113,7 @@ def test_a_name_that_is_none_is_refused_with_the_nearest_one(name: str, hint: st
         (HistGradientBoostingClassifier(), Style.TREES, FeatureDtype.FLOAT64),
         (RandomForestClassifier(), Style.TREES, FeatureDtype.FLOAT32),
         (LogisticRegression(), Style.LINEAR, FeatureDtype.FLOAT64),
-        (
-            Pipeline([("scale", StandardScaler()), ("model", RandomForestClassifier())]),
-            Style.TREES,
-            "float64",
-        ),
+        (make_pipeline(StandardScaler(), RandomForestClassifier()), Style.TREES, FeatureDtype.FLOAT64),
     ],
 )
 def test_features_follow_from_what_the_estimator_says(estimator: Any, style: Style, dtype: str) -> None:

@@ -22,6 +22,7 @@ from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.literals import SigningAlgorithmSpecType
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 #: Shorter keys can be guessed; HMAC-SHA256 gains nothing beyond 64 bytes (RFC 2104).
@@ -30,7 +31,7 @@ MIN_KEY_BYTES = 32
 HMAC_ALGORITHM = "HMAC_SHA_256"
 
 #: KMS offers a key of one kind several; the first of these that it has is used (KMS API reference).
-_KMS_ALGORITHMS = (
+_KMS_ALGORITHMS: tuple[SigningAlgorithmSpecType, ...] = (
     "ECDSA_SHA_256",
     "ECDSA_SHA_384",
     "ECDSA_SHA_512",
@@ -110,7 +111,7 @@ class HmacKey:
 
 @dataclass(frozen=True)
 class KmsKey:
-    """A private key that only KMS has; checking needs ``kms:Verify`` alone."""
+    """A private key that only KMS has; checking needs ``kms:DescribeKey`` and ``kms:Verify``."""
 
     client: KMSClient
     name: str
@@ -119,13 +120,7 @@ class KmsKey:
     def sign(self, digest: str) -> Signature:
         """See :class:`SigningKey`."""
         with _key_faults(self.name, self.where):
-            offered = self.client.describe_key(KeyId=self._id)["KeyMetadata"].get("SigningAlgorithms", [])
-            algorithm = next((known for known in _KMS_ALGORITHMS if known in offered), None)
-            if algorithm is None:
-                raise EnvironmentFault(
-                    f"The signing key {self.name} cannot sign; make an asymmetric KMS key with key usage "
-                    "SIGN_VERIFY."
-                )
+            algorithm = self._algorithms()[0]
             answer = self.client.sign(
                 KeyId=self._id,
                 Message=signed_message(digest),
@@ -138,22 +133,34 @@ class KmsKey:
     def is_right(self, signature: Signature) -> bool:
         """See :class:`SigningKey`."""
         given = _decoded(signature.value)
-        if signature.algorithm not in _KMS_ALGORITHMS or not given:
-            return False
         with _key_faults(self.name, self.where):
+            # What the file says of itself must not choose how it is checked.
+            if signature.algorithm not in self._algorithms() or not given:
+                return False
             try:
                 answer = self.client.verify(
                     KeyId=self._id,
                     Message=signed_message(signature.digest),
                     MessageType="RAW",
                     Signature=given,
-                    SigningAlgorithm=signature.algorithm,  # type: ignore[arg-type]
+                    SigningAlgorithm=signature.algorithm,
                 )
             except ClientError as exc:
                 if error_code(exc) in _INVALID_CODES:
                     return False
                 raise
         return bool(answer["SignatureValid"])
+
+    def _algorithms(self) -> list[SigningAlgorithmSpecType]:
+        """Give what the key can sign with, the best first."""
+        offered = self.client.describe_key(KeyId=self._id)["KeyMetadata"].get("SigningAlgorithms", [])
+        known = [algorithm for algorithm in _KMS_ALGORITHMS if algorithm in offered]
+        if not known:
+            raise EnvironmentFault(
+                f"The signing key {self.name} cannot sign; make an asymmetric KMS key with key "
+                "usage SIGN_VERIFY."
+            )
+        return known
 
     @property
     def _id(self) -> str:

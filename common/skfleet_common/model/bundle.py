@@ -131,7 +131,17 @@ def open_bundle(
     raw = {file.name: check_file(read(file.name), file) for file in needed_files(manifest, digest=digest)}
     check_format(manifest.format, allow_joblib=allow_joblib)
     warnings = check_versions(manifest.versions, policy=manifest.skew_policy)
-    pipeline = load_model(raw[ModelFormat(manifest.format).file], manifest.format, allow_joblib=allow_joblib)
+    model_file = raw[ModelFormat(manifest.format).file]
+    try:
+        pipeline = load_model(model_file, manifest.format, allow_joblib=allow_joblib)
+    except BundleRefused as exc:
+        if not warnings:
+            raise
+        raise NotReproducibleHere(
+            f"The bundle's skew policy is {manifest.skew_policy}, but its model cannot be read here: it "
+            f"{warnings[0].removeprefix('The bundle ').rstrip('.')}; install those versions here, or train "
+            "it again."
+        ) from exc
     if not is_of_kind(pipeline, manifest.takes):
         raise BundleRefused("The bundle's model is not a pipeline of features and model; train it again.")
     try:

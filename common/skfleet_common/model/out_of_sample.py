@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,11 +136,14 @@ def predict_out_of_sample(
     for fitted, held in split.parts:
         twin = fit(fitted)
         with blaming(name, "asked for predictions"):
-            if scores is None:
-                scores = scores_of(twin, described, take(X, held[:_PROBED_ROWS]))
-                if look is not None:
-                    look(Predictor(twin, *described), held, scores)
-            answers.append(Predictor(twin, *described).answers(take(X, held), scores))
+            is_first = scores is None
+            scores = scores or scores_of(twin, described, take(X, held[:_PROBED_ROWS]))
+            predictor = Predictor(twin, *described)
+            answers.append(predictor.answers(take(X, held), scores))
+            if is_first and look is not None and _are_finite(answers).all():
+                # A row that is changed for the look may be one that nothing finite is said of.
+                with contextlib.suppress(ValueError):
+                    look(predictor, held, scores)
     rows = np.concatenate([held for _, held in split.parts])
     order = np.argsort(rows, kind="stable")
     # A row that would be quarantined has no figure.

@@ -82,7 +82,7 @@ class Predictor:
             return self._of_several(X, scores)
         classes = self._classes[0]
         if classes is None:
-            return (Answer(self._numbers(self._predicted(X))),)
+            return (Answer(_numbers(self._predicted(X), rows=len(X))),)
         if scores is Scores.PROBABILITY:
             probabilities = self.predict_proba(X)
             return (Answer(self.label(X, probabilities), probabilities),)
@@ -146,7 +146,7 @@ class Predictor:
         for position, classes in enumerate(self._classes):
             column = predicted[:, position]
             if classes is None:
-                answers.append(Answer(self._numbers(column)))
+                answers.append(Answer(_numbers(column, rows=len(X))))
                 continue
             probabilities = None
             if given is not None:
@@ -163,11 +163,6 @@ class Predictor:
 
     def _predicted(self, X: Any) -> Any:
         return self._estimator.predict(self._own(X))
-
-    def _numbers(self, predicted: Any) -> FloatArray:
-        raw = dense(predicted)
-        values: FloatArray = one_a_row(raw, rows=len(raw)).astype(np.float64, copy=False)
-        return values
 
     def _own(self, X: Any) -> Any:
         """Give inputs that the estimator may change: some scale in place, and are asked again."""
@@ -196,6 +191,11 @@ def scores_of(estimator: Any, targets: Sequence[Target], X: Any) -> Scores:
             raise
         return scores
     return Scores.NOTHING
+
+
+def _numbers(predicted: Any, *, rows: int) -> FloatArray:
+    values: FloatArray = one_a_row(predicted, rows=rows).astype(np.float64, copy=False)
+    return values
 
 
 def _of_target(given: Any, position: int) -> Any:

@@ -85,9 +85,10 @@ IdColumn = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(help="Columns that are no features.", rich_help_panel=_COLUMNS)
 ]
-Type = Annotated[
+Types = Annotated[
     list[str] | None,
     typer.Option(
+        "--type",
         help="COLUMN=integer|float|decimal|boolean|text|date|time|timestamp|timestamptz, where the source "
         "says otherwise; may repeat.",
         rich_help_panel=_COLUMNS,
@@ -150,6 +151,23 @@ OosIfExists = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Makes the fit repeatable.", rich_help_panel=_MODEL)]
+
+SkewPolicy = Annotated[
+    str | None,
+    typer.Option(
+        help="How far the versions of who uses it may differ: exact, patch (the default) or warn.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="skops (the default), or joblib for models that it cannot hold; workers and clients then need "
+        "SKFLEET_ALLOW_JOBLIB=true.",
+        rich_help_panel=_MODEL,
+    ),
+]
 
 # Search
 Search = Annotated[

@@ -85,8 +85,8 @@ class CsvFile:
         also = f", and so it is in {len(others):,} more" if others else ""
         return Refused(
             f"{self.file.label} has {counted_fields(fields)} in line {line:,}, but {width} column "
-            f"names{also}; correct it, put fields that hold the delimiter into double quotes, or name another "
-            "--delimiter."
+            f"names{also}; correct it, put fields that hold the delimiter into double quotes, or name "
+            "another --delimiter."
         )
 
     def lines_of(self, rows: Sequence[int]) -> list[int]:

@@ -22,6 +22,10 @@ class InputFile:
     label: str
     size_bytes: int
 
+    def __post_init__(self) -> None:
+        if self.size_bytes == 0:
+            raise Refused(f"{self.label} is empty; name a file that has rows.")
+
 
 def is_pattern(text: str) -> bool:
     """Whether a path or URL stands for several files."""
@@ -57,8 +61,6 @@ def _file(path: Path, label: str, *, flag: str) -> InputFile:
         raise Refused(f"{label} is no regular file, and it is read twice; save it to a file first.")
     if not os.access(path, os.R_OK):
         raise Refused(f"{label} may not be read by this user; change its permissions, or copy it.")
-    if status.st_size == 0:
-        raise Refused(f"{label} is empty; name a file that has rows.")
     return InputFile(path=path, label=label, size_bytes=status.st_size)
 
 

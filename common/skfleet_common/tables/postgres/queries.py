@@ -59,6 +59,8 @@ def describe_query(cursor: Cursor, query: Query) -> Selection:
 
 def _columns(cursor: Cursor) -> tuple[Column, ...]:
     described = cursor.description or ()
+    if not described:
+        raise Refused("--query has no columns; select some.")
     for position, part in enumerate(described, start=1):
         if part.name == _UNNAMED:
             raise Refused(f"Column {position} of --query has no name; give it one with AS.")
