@@ -5,6 +5,8 @@ Run as a program, it is the fresh process that opens the bundles in a folder and
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,7 @@ threadpool_limits(limits=1)
 ROWS = 90
 #: How the fresh process cuts the rows: neither as training did nor evenly.
 BATCH = 7
+MOST_BATCHES = 40
 
 COLUMNS = [
     Column(name="id", warehouse_type="bigint", dtype=LogicalDtype.INTEGER, nullable=False),
@@ -140,15 +143,46 @@ def score_in_parts(folder: Path, table: pa.Table) -> pa.Table:
     """Open the bundle in ``folder``, and give its outputs, made batch by batch."""
     digest = digest_of((folder / "manifest.json").read_bytes())
     bundle = open_bundle(folder, digest=digest)
-    parts = [bundle.score(table.slice(row, BATCH)).outputs for row in range(0, table.num_rows, BATCH)]
+    size = max(BATCH, table.num_rows // MOST_BATCHES)
+    parts = [bundle.score(table.slice(row, size)).outputs for row in range(0, table.num_rows, size)]
     return pa.Table.from_batches(parts)
 
 
+def largest_difference(left: pa.Table, right: pa.Table) -> float:
+    """Give the largest difference of a number, relative to the largest of its column; the rest is equal."""
+    assert left.schema == right.schema
+    worst = 0.0
+    for name in left.schema.names:
+        one, other = left.column(name).combine_chunks(), right.column(name).combine_chunks()
+        if not pa.types.is_floating(one.type):
+            assert one.equals(other), name
+            continue
+        size = np.abs(one.to_numpy()).max(initial=0.0)
+        difference = np.abs(one.to_numpy() - other.to_numpy()).max(initial=0.0)
+        worst = max(worst, float(difference / size) if size else float(difference))
+    return worst
+
+
+def score_afresh(place: Path) -> None:
+    """Run this module as a program in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-m", "tests.estimator_census", str(place)],
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        timeout=240,
+    )
+
+
 def main() -> None:
-    """Score ``rows.parquet`` with the bundle of every folder, and write ``again.parquet`` into each."""
+    """Score ``rows.parquet`` with the bundle of every folder, and write ``again.parquet`` into each.
+
+    A folder may have rows of its own.
+    """
     place = Path(sys.argv[1])
-    table = pq.read_table(place / "rows.parquet")
     for folder in sorted(path for path in place.iterdir() if path.is_dir()):
+        own = folder / "rows.parquet"
+        table = pq.read_table(own if own.exists() else place / "rows.parquet")
         pq.write_table(score_in_parts(folder, table), folder / "again.parquet")
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from skfleet.mappings import Given, read_mapping
 from skfleet.naming import find_column, find_columns, names_of
 from skfleet_common.contracts.columns import Column
+from skfleet_common.contracts.errors import UsageError, nearest
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.features_file import read_features
+from skfleet_common.model.model_file import ModelFormat
+from skfleet_common.model.versions import SkewPolicy
 
 
 class FitKeywords(TypedDict, total=False):
@@ -52,6 +56,10 @@ class FitKeywords(TypedDict, total=False):
     calibrate: str | None
     #: In how many parts all rows are split, each predicted by a model of the others.
     cross_validate: int | None
+    #: How far a reader's libraries may be from those here: ``exact``, ``patch`` or ``warn``.
+    skew_policy: str | None
+    #: How the model is written down: ``skops``, or ``joblib`` where workers and clients allow pickles.
+    format: str | None
     #: Makes the fit repeatable.
     seed: int | None
 
@@ -72,6 +80,12 @@ _SEVERAL = {"exclude", "categorical"}
 _MAPPINGS = {"params": "--params", "search_space": "--search-space"}
 
 
+#: Keywords that are one of a few words.
+_ENUMS: dict[str, type[StrEnum]] = {"skew_policy": SkewPolicy, "format": ModelFormat}
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
 def fit_choices(
     *,
     target: str | Sequence[str],
@@ -85,6 +99,9 @@ def fit_choices(
         given[key] = several(given[key])
     for key in _MAPPINGS.keys() & given.keys():
         given[key] = read_mapping(given[key], flag=_MAPPINGS[key])
+    for key, kind in _ENUMS.items():
+        if key in given:
+            given[key] = one_of(kind, f"--{key.replace('_', '-')}", given[key])
     if "features" in given:
         given["features"] = read_features(given["features"])
     return FitChoices(targets=several(target), name=name, id_columns=several(id_column), **given)
@@ -104,6 +121,18 @@ def with_found_columns(choices: FitChoices, columns: Sequence[Column], *, source
         elif asked:
             found[field] = names_of(find_columns(columns, asked, flag=flag, source=source))
     return replace(choices, **found)
+
+
+def one_of(kind: type[_Choice], flag: str, text: str, *, but: tuple[_Choice, ...] = ()) -> _Choice:
+    """Give the choice that ``text`` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    known = [choice for choice in kind if choice not in but]
+    if text not in known:
+        raise UsageError(f"{flag} must be {', '.join(known)}, not {text!r}{nearest(text, [*known])}")
+    return kind(text)
 
 
 def several(names: str | Sequence[str] | None) -> tuple[str, ...]:

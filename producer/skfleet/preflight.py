@@ -17,6 +17,7 @@ from skfleet_common.contracts.jobs import JobRecord, OutputColumn
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.manifest import FeatureManifest
+from skfleet_common.model.model_file import check_format
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.versions import check_versions
 from skfleet_common.tables.port import Selection, Warehouse
@@ -179,7 +180,8 @@ def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) 
     """Refuse a bundle that no live worker can reproduce; say if none is live, or only some can.
 
     Raises:
-        Refused: every live worker has versions that the bundle's skew policy does not allow.
+        Refused: every live worker has versions that the bundle's skew policy does not allow, or reads no
+            pickles where the bundle is one.
     """
     if not workers:
         return ["No worker is live now; the job waits until one is."]
@@ -187,6 +189,7 @@ def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) 
     for worker in workers:
         try:
             check_versions(manifest.versions, policy=manifest.skew_policy, here=worker.versions)
+            check_format(manifest.format, allow_joblib=worker.allow_joblib)
         except Refused as refusal:
             unfit.append(f"{worker.worker}: {refusal}")
     if len(unfit) == len(workers):

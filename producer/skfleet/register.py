@@ -10,7 +10,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 import pandas as pd
 
-from skfleet.fit_keywords import several
+from skfleet.fit_keywords import one_of, several
 from skfleet.inputs.asked import InputAsked
 from skfleet.inputs.opening import open_input
 from skfleet.model_source import read_model_file
@@ -88,6 +88,7 @@ def register_request(**given: Unpack[RegisterKeywords]) -> RegisterRequest:
         UsageError: they contradict each other, or there is no sample.
     """
     check_name("model", given["name"])
+    takes = given.get("takes")
     return RegisterRequest(
         model=given["model"],
         input=_sample_asked(given.get("sample"), given.get("table"), given.get("where"), given.get("types")),
@@ -98,9 +99,9 @@ def register_request(**given: Unpack[RegisterKeywords]) -> RegisterRequest:
             exclude=several(given.get("exclude")),
             null_policy=given.get("null_policy") or {},
             unseen_policy=given.get("unseen_policy") or {},
-            takes=_one_of(Takes, "--takes", given.get("takes"), but=(Takes.FEATURES,)),
-            skew_policy=_one_of(SkewPolicy, "--skew-policy", given.get("skew_policy")) or SkewPolicy.PATCH,
-            format=_one_of(ModelFormat, "--format", given.get("format")) or ModelFormat.SKOPS,
+            takes=one_of(Takes, "--takes", takes, but=(Takes.FEATURES,)) if takes else None,
+            skew_policy=one_of(SkewPolicy, "--skew-policy", given.get("skew_policy") or SkewPolicy.PATCH),
+            format=one_of(ModelFormat, "--format", given.get("format") or ModelFormat.SKOPS),
         ),
         trust=bool(given.get("trust")),
     )
@@ -240,12 +241,3 @@ def _categories(frame: pd.DataFrame | None) -> dict[str, tuple[Any, ...]]:
         for name, kind in kinds.items()
         if isinstance(kind, pd.CategoricalDtype)
     }
-
-
-def _one_of(kind: Any, flag: str, text: str | None, *, but: tuple[Any, ...] = ()) -> Any:
-    if text is None:
-        return None
-    known = [choice for choice in kind if choice not in but]
-    if text not in known:
-        raise UsageError(f"{flag} must be {' or '.join(known)}, not {text!r}.")
-    return kind(text)

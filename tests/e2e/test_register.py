@@ -131,12 +131,12 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (
         ["--trust", "--name", "x", "--table", "public.flights", "--takes", "features"],
         2,
-        "--takes must be frame or array",
+        "--takes must be frame, array",
     ),
     (
         ["--trust", "--name", "x", "--table", "public.flights", "--format", "onnx"],
         2,
-        "--format must be skops or joblib",
+        "--format must be skops, joblib",
     ),
     (
         ["--trust", "--name", "x", "--table", "public.flights", "--where", "id < 0"],

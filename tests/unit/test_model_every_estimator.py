@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.estimator_census import census_rows, fit_census
+from tests.estimator_census import census_rows, fit_census, largest_difference, score_afresh
 
 from skfleet_common.model.bundle import pack
 from skfleet_common.model.estimators.asked import known_classes
@@ -41,14 +37,13 @@ def test_every_estimator_scores_the_same_in_a_fresh_process(
                 (folder / file).write_bytes(raw)
         manifests[name] = fitted.manifest
         pq.write_table(_scored_here(fitted.pipeline, fitted.manifest, table), folder / "here.parquet")
-    subprocess.run(
-        [sys.executable, "-m", "tests.estimator_census", str(tmp_path)],
-        check=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        timeout=120,
-    )
-    differences = {name: _difference(tmp_path / name) for name in manifests}
+    score_afresh(tmp_path)
+    differences = {
+        name: largest_difference(
+            pq.read_table(tmp_path / name / "here.parquet"), pq.read_table(tmp_path / name / "again.parquet")
+        )
+        for name in manifests
+    }
     with capsys.disabled():
         print(f"\n{'estimator':32}{'outputs':>8}{'allowed':>9}{'differs by':>12}")  # noqa: T201
         for name, manifest in manifests.items():
@@ -74,21 +69,6 @@ def _scored_here(pipeline: object, manifest: FeatureManifest, table: pa.Table) -
         dtype=manifest.feature_dtype,
     )
     return pa.Table.from_batches([scorer.score(table).outputs])
-
-
-def _difference(folder: Path) -> float:
-    """Give the largest difference of a number, relative to the largest number of its column."""
-    here, again = pq.read_table(folder / "here.parquet"), pq.read_table(folder / "again.parquet")
-    assert here.schema == again.schema
-    worst = 0.0
-    for name in here.schema.names:
-        left, right = here.column(name), again.column(name)
-        if not pa.types.is_floating(left.type):
-            assert left.equals(right), f"{folder.name} {name}"
-            continue
-        size = np.abs(left.to_numpy()).max()
-        worst = max(worst, float(np.abs(left.to_numpy() - right.to_numpy()).max() / size) if size else 0.0)
-    return worst
 
 
 def _said(manifest: FeatureManifest) -> str:

@@ -77,6 +77,7 @@ class Supervisor:
             worker=worker,
             supervisor_pid=os.getpid(),
             heartbeat_seconds=settings.heartbeat_seconds,
+            allow_joblib=settings.allow_joblib,
             look=lambda: self._seen,
         )
         self._boot = Boot()

@@ -54,12 +54,14 @@ class Presence:
         supervisor_pid: int,
         heartbeat_seconds: float,
         look: Callable[[], Seen],
+        allow_joblib: bool = False,
     ) -> None:
         self._register = register
         self._worker = worker
         self._supervisor_pid = supervisor_pid
         self._heartbeat_seconds = heartbeat_seconds
         self._look = look
+        self._allow_joblib = allow_joblib
         self._versions = {"python": python_version()} | {name: version(name) for name in PACKAGES}
         self._changed = threading.Event()
         self._stopped = False
@@ -105,6 +107,7 @@ class Presence:
                 supervisor_pid=self._supervisor_pid,
                 scorer_pids=seen.scorer_pids,
                 versions=self._versions,
+                allow_joblib=self._allow_joblib,
                 working_on=seen.working_on,
                 holdings=seen.holdings,
                 seen_at=datetime.now(UTC),

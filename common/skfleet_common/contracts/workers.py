@@ -32,6 +32,8 @@ class WorkerPresence(StoredShape):
     scorer_pids: tuple[int, ...] = ()
     #: Library name to exact version, as the preflight compares them with a bundle's.
     versions: dict[str, str] = Field(default_factory=dict)
+    #: Whether it opens bundles that hold pickles.
+    allow_joblib: bool = False
     #: What the worker holds, in words for people: ``<job> chunk 7``.
     working_on: tuple[str, ...] = ()
     #: The same for programs.

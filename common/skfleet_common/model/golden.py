@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, Refused
 from skfleet_common.model.arrays import FloatArray, canonical_array, level_codes, missing, numbers
 from skfleet_common.model.manifest import Feature
 from skfleet_common.model.moments import as_numbers
@@ -56,7 +56,18 @@ def _edges(table: pa.Table, feature: Feature) -> list[int]:
 
 
 def golden_bytes(rows: pa.Table, scorer: Scorer) -> bytes:
-    """Give golden.parquet: raw inputs, expected features and expected outputs."""
+    """Give golden.parquet: raw inputs, expected features and expected outputs.
+
+    Raises:
+        Refused: the model says nothing finite of any of the rows.
+    """
+    kept = scorer.score(rows).kept
+    if not kept.any():
+        raise Refused(
+            "The model gives no finite number for rows that it was fitted on; choose another, or other "
+            "parameters."
+        )
+    rows = rows if kept.all() else rows.filter(pa.array(kept))
     X = _features(scorer.builder.build(rows).X)
     outputs = scorer.score(rows).outputs
     columns = {_INPUT + name: rows.column(name) for name in rows.schema.names}

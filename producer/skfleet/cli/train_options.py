@@ -152,6 +152,23 @@ OosIfExists = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Makes the fit repeatable.", rich_help_panel=_MODEL)]
 
+SkewPolicy = Annotated[
+    str | None,
+    typer.Option(
+        help="How far the versions of who uses it may differ: exact, patch (the default) or warn.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="skops (the default), or joblib for models that it cannot hold; workers and clients then need "
+        "SKFLEET_ALLOW_JOBLIB=true.",
+        rich_help_panel=_MODEL,
+    ),
+]
+
 # Search
 Search = Annotated[
     str | None,
