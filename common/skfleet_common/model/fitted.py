@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from skfleet_common.model.estimators.fitting import blaming, fit_estimator, list
 from skfleet_common.model.estimators.search import SearchPlan, search, space_of
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
-from skfleet_common.model.evaluation.importance import chosen_rows, measured_importance
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fitted_features import (
     category_positions,
@@ -30,6 +29,7 @@ from skfleet_common.model.fitted_features import (
     with_fills,
 )
 from skfleet_common.model.frame_inputs import FrameBuilder
+from skfleet_common.model.importance import importance_of
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
 from skfleet_common.model.model_file import dump_model
@@ -81,6 +81,13 @@ class _Inputs:
     transformer: ColumnTransformer | None = None
     categorical: tuple[int, ...] = ()
 
+    @property
+    def columns_by_input(self) -> dict[str, list[int | str]]:
+        """Where in ``X`` each input column is."""
+        if self.transformer is None:
+            return {feature.column: [feature.column] for feature in self.features}
+        return positions_by_column(self.features, self.transformer)
+
 
 def fit_to(
     rows: TrainingRows,
@@ -119,7 +126,15 @@ def fit_to(
     if split is not None:
 
         def look(twin: Predictor, unseen: npt.NDArray[np.int64], said: Scores) -> None:
-            metrics["importance"] = _importance(twin, inputs, rows, unseen, scores=said, seed=choices.seed)
+            metrics["importance"] = importance_of(
+                twin,
+                inputs.X,
+                rows,
+                unseen,
+                groups=inputs.columns_by_input,
+                scores=said,
+                seed=choices.seed,
+            )
 
         held = predict_out_of_sample(
             split,
@@ -293,33 +308,6 @@ def _split(rows: TrainingRows, choices: FitChoices) -> tuple[Split | None, str]:
 
 def _rows_to_fit(split: Split | None, rows: int) -> int:
     return rows + (0 if split is None else sum(len(fitted) for fitted, _ in split.parts))
-
-
-def _importance(
-    twin: Predictor,
-    inputs: _Inputs,
-    rows: TrainingRows,
-    unseen: npt.NDArray[np.int64],
-    *,
-    scores: Scores,
-    seed: int,
-) -> dict[str, Any]:
-    """Give how much each column matters to a twin, as rows tell that it has not seen."""
-    looked_at = unseen[chosen_rows(len(unseen), seed=seed)]
-    if inputs.transformer is None:
-        groups: dict[str, Sequence[int | str]] = {f.column: [f.column] for f in inputs.features}
-    else:
-        groups = dict(positions_by_column(inputs.features, inputs.transformer))
-    return measured_importance(
-        twin,
-        take(inputs.X, looked_at),
-        [column.y[looked_at] for column in rows.targets.columns],
-        targets=rows.targets.described,
-        scores=scores,
-        weights=None if rows.weights is None else rows.weights[looked_at],
-        groups=groups,
-        seed=seed,
-    )
 
 
 def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) -> dict[str, Any]:
