@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,3 +141,104 @@ def assert_same_model(shop: Shop, trained: dict[str, object], expected: dict[str
     # The other columns of a scored table do not matter, nor does their order.
     frame = shop.frame[shop.frame.columns[::-1]]
     np.testing.assert_array_equal(ours.predict_proba(frame), theirs.predict_proba(frame))
+
+
+def test_a_model_says_where_its_rows_came_from(shop: Shop) -> None:
+    path = str(shop.folder / "shop.csv")
+    trained = shop.train("shop-origin", "--csv", path, "--sample", "100", "--seed", "5")
+    assert trained["rows"] == 100
+    provenance = shop.world.fleet.load("shop-origin").manifest.provenance
+    assert (provenance.kind, provenance.source, provenance.sampled) == ("csv", path, 100)
+    (file,) = provenance.files
+    assert file.sha256 == hashlib.sha256((shop.folder / "shop.csv").read_bytes()).hexdigest()
+    again = shop.train("shop-again", "--csv", path, "--sample", "100", "--seed", "5")
+    other = shop.world.fleet.load(f"shop-again@{again['digest']}").manifest.provenance
+    assert other.fingerprint == provenance.fingerprint
+
+
+def test_a_model_from_a_file_scores_the_table(shop: Shop) -> None:
+    shop.train("shop-file", "--csv", str(shop.folder / "shop.csv"))
+    answer = shop.world.cli(
+        *["predict", "--model", "shop-file", "--table", "public.shop", "--id-column", "id"],
+        *["--output-table", "public.shop_scores", "--wait", "--json"],
+    )
+    assert answer.code == 0, answer.err
+    assert answer.json["rows_scored"] == 600
+    shop.world.sql("DROP TABLE public.shop_scores")
+
+
+def test_a_dry_run_says_what_would_be_learned_from(shop: Shop) -> None:
+    path = str(shop.folder / "shop.csv")
+    words = [
+        "train",
+        "--csv",
+        path,
+        "--target",
+        "returned",
+        "--id-column",
+        "id",
+        "--name",
+        "dry",
+        "--dry-run",
+    ]
+    plan = shop.world.cli(*words, "--exclude", "opens", "--type", "postcode=integer", "--json")
+    assert plan.code == 0, plan.err
+    assert (plan.json["schema"], plan.json["rows"]) == ("skfleet.training_plan/1", 600)
+    told = {column["name"]: (column["type"], column["role"]) for column in plan.json["columns"]}
+    assert told["id"] == ("integer", "key")
+    assert told["returned"] == ("boolean", "target")
+    assert told["opens"] == ("time", "excluded")
+    assert told["postcode"] == ("integer", "feature")
+    assert told["paid"] == ("timestamptz", "feature")
+    for_people = shop.world.cli(*words)
+    assert "nothing (dry run)" in for_people.out
+    assert "begin with zeros" in for_people.err
+    assert "dry" not in shop.world.fleet.registry.models()
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase", "code"),
+    [
+        ([], "none is given", USAGE),
+        (["--table", "public.shop", "--csv", "shop.csv"], "not --table and --csv", USAGE),
+        (["--query", "SELECT 1 AS a", "--where", "a = 1"], "--where is for a table", USAGE),
+        (["--table", "public.shop", "--encoding", "latin-1"], "--encoding is for --csv", USAGE),
+        (["--csv", "shop.csv", "--encoding", "latin-9000"], "no encoding", USAGE),
+        (["--csv", "shop.csv", "--delimiter", "::"], "one ASCII character", USAGE),
+        (["--csv", "shop.csv", "--type", "items=number"], "names no type", USAGE),
+        (["--csv", "shop.csv", "--type", "items"], "takes COLUMN=VALUE", USAGE),
+        (["--csv", "shop.csv", "--type", "itms=text"], "did you mean items?", REFUSED),
+        (["--csv", "shop.csv", "--sample", "0"], "--sample must be 1 or more", USAGE),
+        (["--csv", "shop.csv", "--exclude", "nosuch"], "has no column nosuch", REFUSED),
+        (["--csv", "shop.csv", "--type", "city=integer"], "is to be integer", REFUSED),
+        (["--csv", "nosuch.csv"], "There is no file nosuch.csv", REFUSED),
+        (["--csv", "."], "is a directory", REFUSED),
+        (["--csv", "shop.parquet"], "--parquet", REFUSED),
+        (["--parquet", "shop.csv"], "no Parquet file", REFUSED),
+        (["--csv", "header.csv"], "has no rows", REFUSED),
+        (["--csv", "header.csv", "--dry-run"], "has no rows", REFUSED),
+        (["--csv", "mixed.csv"], "lines 22 and 23", REFUSED),
+        (["--csv", "mixed.csv", "--dry-run"], "--null-text", REFUSED),
+        (["--csv", "one.csv"], "1 row", REFUSED),
+        (["--csv", "s3://nobodys-bucket/shop.csv"], "no bucket nobodys-bucket", REFUSED),
+        (["--csv", "s3://nobodys-bucket"], "s3://BUCKET/KEY", USAGE),
+        (["--query", "SELECT * FROM public.shop; DROP TABLE public.shop"], "semicolon", REFUSED),
+        (["--query", "SELECT id, returned FROM public.shop WHERE false"], "has no rows", REFUSED),
+        (["--table", "public.shop", "--sample", "5"], "needs --id-column", USAGE),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_learned_from_is_refused(shop: Shop, words: list[str], phrase: str, code: int) -> None:
+    for name, text in {
+        "header.csv": "a,returned\n",
+        "one.csv": "a,returned\n1,true\n",
+        "mixed.csv": "a,returned\n" + "1,true\n2,false\n" * 10 + "?,true\n-,false\n",
+    }.items():
+        (shop.folder / name).write_text(text)
+    given = [
+        str(shop.folder / word) if word.endswith((".csv", ".parquet")) and "://" not in word else word
+        for word in words
+    ]
+    expected = phrase.replace("file nosuch", f"file {shop.folder}/nosuch")
+    assert expected in shop.refusal(*given, code=code)
+    assert "refused" not in shop.world.fleet.registry.models()

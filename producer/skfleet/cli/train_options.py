@@ -85,9 +85,10 @@ IdColumn = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(help="Columns that are no features.", rich_help_panel=_COLUMNS)
 ]
-Type = Annotated[
+Types = Annotated[
     list[str] | None,
     typer.Option(
+        "--type",
         help="COLUMN=integer|float|decimal|boolean|text|date|time|timestamp|timestamptz, where the source "
         "says otherwise; may repeat.",
         rich_help_panel=_COLUMNS,
