@@ -21,7 +21,8 @@ from skfleet.job import Job, find_job, newest_jobs
 from skfleet.preflight import Prepared, check_others, prepare
 from skfleet.progress import Silent, Steps
 from skfleet.redrive import Redriven, redrive
-from skfleet.register import RegisterKeywords, register_model, register_request
+from skfleet.register import register_model
+from skfleet.register_request import RegisterKeywords, register_request
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.submit import find_submitted, send_messages, submit
@@ -99,7 +100,7 @@ class Fleet:
     def register(self, **asked: Unpack[RegisterKeywords]) -> TrainedModel:
         """Register a model that was fitted elsewhere; a sample of rows gives it manifest and golden rows.
 
-        The keyword arguments are those of :class:`~skfleet.register.RegisterKeywords`: ``model`` and
+        The keyword arguments are those of :class:`~skfleet.register_request.RegisterKeywords`: ``model`` and
         ``name``, and ``sample`` or ``table``.
 
         Raises:

@@ -6,7 +6,7 @@ One process serves all examples of this module: it is what a worker is to a bund
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,19 @@ from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.feature_choices import AskedFill, ColumnChoices, Defaults, FeatureChoices
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.fit import FittedBundle, fit_model
-from skfleet_common.model.golden import golden_bytes, same_bits
-from skfleet_common.model.manifest import FeatureDtype
+from skfleet_common.model.golden import same_bits
 from skfleet_common.model.policies import Fill, Scale
-from skfleet_common.model.scoring import Scorer
 
-#: Two styles of features in both precisions: the model, and what its features are cast to.
-MODELS = {
-    "trees in double precision": ("gradient_boosting", FeatureDtype.FLOAT64),
-    "trees in single precision": ("random_forest", FeatureDtype.FLOAT32),
-    "linear in double precision": ("ridge", FeatureDtype.FLOAT64),
-    "linear in single precision": ("ridge", FeatureDtype.FLOAT32),
+#: Two styles of features in both precisions, each by a model that wants them so.
+MODELS: dict[str, dict[str, Any]] = {
+    "trees in double precision": {"model": "gradient_boosting", "params": {"max_iter": 10}},
+    "trees in single precision": {"model": "DecisionTreeRegressor"},
+    "linear in double precision": {"model": "ridge"},
+    # A tree that takes no missing values.
+    "linear in single precision": {
+        "model": "DecisionTreeRegressor",
+        "params": {"criterion": "absolute_error"},
+    },
 }
 
 
@@ -96,7 +98,7 @@ class Example:
         order = random.permutation(self.names).tolist()
         return pd.DataFrame({name: columns[name] for name in order} | {"one more": 1})
 
-    def choices(self, model: str) -> FitChoices:
+    def choices(self, how: str) -> FitChoices:
         columns = {
             name: ColumnChoices(rare=self.rare)
             for name, kind in zip(self.names, self.kinds, strict=True)
@@ -106,7 +108,7 @@ class Example:
         defaults = Defaults(fill=fill, scale=self.scale)
         return FitChoices(
             targets=("y",),
-            model=model,
+            **MODELS[how],
             categorical=tuple(name for name in self.names if name.startswith("level")),
             tolerated_unseen=1.0,
             features=FeatureChoices(defaults=defaults, columns=columns),
@@ -129,33 +131,16 @@ examples = st.builds(
 
 
 def fit(example: Example, values: dict[str, list[Any]], how: str) -> FittedBundle:
-    model, dtype = MODELS[how]
     table = example.table(values)
     y = np.random.default_rng(example.seed).normal(size=table.num_rows)
     rows = table.append_column("y", pa.array(y))
     try:
-        fitted = fit_model(rows, columns=example.columns(), choices=example.choices(model))
+        return fit_model(rows, columns=example.columns(), choices=example.choices(how))
     except Refused:
         # Where half of the numbers are alike, the others may be too far off for their interquartile range.
         if example.scale is not Scale.ROBUST:
             raise
         reject()
-    return fitted if fitted.manifest.feature_dtype is dtype else in_precision(fitted, dtype, table)
-
-
-def in_precision(fitted: FittedBundle, dtype: FeatureDtype, table: pa.Table) -> FittedBundle:
-    """Give the same model with features of another precision, which none of that style asks for."""
-    transformed = tuple(t.model_copy(update={"dtype": dtype}) for t in fitted.manifest.transformed)
-    manifest = fitted.manifest.model_copy(update={"transformed": transformed})
-    scorer = Scorer(
-        fitted.pipeline,
-        features=manifest.features,
-        target=manifest.target,
-        outputs=manifest.outputs,
-        dtype=dtype,
-    )
-    golden = golden_bytes(table.select(list(manifest.feature_columns)), scorer)
-    return replace(fitted, manifest=manifest, golden=golden)
 
 
 def open_elsewhere(fitted: FittedBundle, elsewhere: RebuildingProcess, folder: Path) -> None:
@@ -179,12 +164,12 @@ def test_a_worker_process_builds_the_array_that_training_built(
     open_elsewhere(fitted, elsewhere, tmp_path)
     manifest = fitted.manifest
     builder = FeatureBuilder(
-        manifest.features, fitted.pipeline.named_steps["features"], dtype=manifest.feature_dtype
+        manifest.features, fitted.model.named_steps["features"], dtype=manifest.feature_dtype
     )
     later = example.values(30, seed=1, strangers=0.2)
     for rows in (values, later):
         here = builder.build(example.table(rows))
-        assert here.X.dtype == manifest.feature_dtype.value
+        assert here.X.dtype == ("float32" if how.endswith("single precision") else "float64")
         assert here.X.shape[1] == len(manifest.transformed)
         random = np.random.default_rng(example.seed)
         for table in (example.table(rows), example.table(rows, varied=random)):
@@ -209,5 +194,6 @@ def test_scoring_in_any_split_of_the_rows_is_scoring_at_once(
     (whole,), (kept,) = elsewhere.ask("score", [table])
     outputs, kept_parts = elsewhere.ask("score", parts)
     assert np.array_equal(np.concatenate(kept_parts), kept)
-    tolerance = 0.0 if how.startswith("trees") else 1e-12
+    tolerance = fitted.manifest.tolerance
+    assert tolerance == (1e-12 if how == "linear in double precision" else 0.0)
     assert same_outputs(pa.Table.from_batches(outputs), pa.Table.from_batches([whole]), tolerance=tolerance)

@@ -362,6 +362,21 @@ def test_several_targets_are_told_apart_by_name(model: Any, names: list[str]) ->
         registered(model, table, targets=("a",), id_columns=())
 
 
+def test_a_model_of_many_threads_is_stored_with_one_and_stays_as_it_was() -> None:
+    frame = frame_of(WHOLE, NUMBERS)
+    forest = RandomForestClassifier(5, random_state=0, n_jobs=-1)
+    model = make_pipeline(SimpleImputer(), forest).fit(frame, WHOLE.column("returned").to_numpy())
+    described = describe_model(
+        model,
+        WHOLE.select(NUMBERS),
+        columns=[column for column in SHOP_COLUMNS if column.name in NUMBERS],
+        asked=Registration(name="made"),
+    )
+    assert described.pipeline.steps[-1][1].n_jobs == 1
+    assert forest.n_jobs == -1
+    assert opened(pack(described)).score(WHOLE).kept.all()
+
+
 def test_what_a_model_warns_of_is_said_once_in_one_line() -> None:
     model = Chatty().fit(None, [False, True])
     columns = [column for column in SHOP_COLUMNS if column.name in NUMBERS]

@@ -138,9 +138,9 @@ def open_bundle(
         if not warnings:
             raise
         raise NotReproducibleHere(
-            f"The bundle's skew policy is {manifest.skew_policy}, but its model cannot be read here: "
-            f"{warnings[0].removeprefix('The bundle').strip().rstrip('.')}; install those versions here, or "
-            "train it again."
+            f"The bundle's skew policy is {manifest.skew_policy}, but its model cannot be read here: it "
+            f"{warnings[0].removeprefix('The bundle ').rstrip('.')}; install those versions here, or train "
+            "it again."
         ) from exc
     if not is_of_kind(pipeline, manifest.takes):
         raise BundleRefused("The bundle's model is not a pipeline of features and model; train it again.")

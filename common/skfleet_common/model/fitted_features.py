@@ -44,9 +44,11 @@ def transformed_features(
     return tuple(TransformedFeature(name=name, dtype=dtype) for name in unique_names(names))
 
 
-def positions_by_column(features: Sequence[Feature], transformer: ColumnTransformer) -> dict[str, list[int]]:
+def positions_by_column(
+    features: Sequence[Feature], transformer: ColumnTransformer
+) -> dict[str, list[int | str]]:
     """Give the columns of the feature array that each input column became."""
-    found: dict[str, list[int]] = {feature.column: [] for feature in features}
+    found: dict[str, list[int | str]] = {feature.column: [] for feature in features}
     for group in number_groups(features):
         position = transformer.output_indices_[group.name].start
         for feature in (features[place] for place in group.features):

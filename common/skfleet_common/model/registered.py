@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from collections.abc import Sequence
@@ -172,3 +173,21 @@ def library_versions(model: Any) -> dict[str, str]:
         modules = {type(model).__module__.partition(".")[0]}
     found = {name: getattr(sys.modules.get(name), "__version__", None) for name in sorted(modules)}
     return {name: known for name, known in found.items() if isinstance(known, str) and name != "sklearn"}
+
+
+def single_threaded(model: Any) -> Any:
+    """Give the model with ``n_jobs=1`` in all its parts; a copy, if one has another."""
+    try:
+        if not any(_runs_side_by_side(part) for part in parts_of(model)):
+            return model
+        model = copy.deepcopy(model)
+        for part in parts_of(model):
+            if _runs_side_by_side(part):
+                part.set_params(n_jobs=1)
+    except Exception:  # noqa: BLE001  (as above)
+        return model
+    return model
+
+
+def _runs_side_by_side(part: Any) -> bool:
+    return part.get_params(deep=False).get("n_jobs") not in {None, 1}

@@ -41,6 +41,7 @@ from skfleet_common.model.registered import (
     guess_takes,
     learning_of_model,
     library_versions,
+    single_threaded,
     targets_of_model,
     tolerance_of,
 )
@@ -79,6 +80,7 @@ def describe_model(
 def _described(
     model: Any, sample: pa.Table, columns: Sequence[Column], asked: Registration, origin: Origin
 ) -> FittedBundle:
+    model = single_threaded(model)
     learning = learning_of_model(model)
     takes = asked.takes or guess_takes(model)
     inputs, roles = inputs_of(model, columns, asked, takes=takes)
