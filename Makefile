@@ -23,7 +23,17 @@ $(RUN_STAMP): $(BIN)/python requirements/run.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
+# LightGBM's wheel leaves the system's OpenMP to the system; where it is there, nothing is said or done.
+.PHONY: openmp
+openmp:
+	@[ "$$(uname)" != Linux ] || $(PYTHON) -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -qq --yes --no-install-recommends libgomp1 >/dev/null; \
+	  else \
+	    echo "LightGBM needs libgomp.so.1, which is not here; install it, for instance: apt-get install libgomp1" >&2; \
+	  fi
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt | openmp
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 

@@ -20,7 +20,7 @@ from skfleet_common.contracts.errors import Refused, SkfleetError, UsageError
 from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, pack
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import FittedBundle, fit_model
-from skfleet_common.model.fitted import check_model
+from skfleet_common.model.fit_checks import check_model
 from skfleet_common.model.manifest import FeatureManifest, InputColumn
 from skfleet_common.model.roles import assign_roles, columns_to_read
 from skfleet_common.tables.port import Warehouse

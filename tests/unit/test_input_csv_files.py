@@ -16,6 +16,7 @@ from tests.unit.input_files import open_csv, read_csv, refusal_of_csv, types_of
 from skfleet.inputs.dialect import check_delimiter
 from skfleet.inputs.files import local_files
 from skfleet.inputs.text_stream import check_encoding
+from skfleet.progress import Silent
 from skfleet_common.contracts.errors import Refused, UsageError
 
 PLAIN = "n,city\n1,Köln\n2,Zürich\n"
@@ -211,3 +212,10 @@ def test_a_pattern_names_its_files_in_the_order_of_their_names(tmp_path: Path) -
     assert found == ["a.csv", "b.csv"]
     # A file that is really called so is that file.
     assert local_files(str(tmp_path / "[odd].csv"), flag="--csv")[0].path.name == "[odd].csv"
+
+
+def test_a_file_that_changes_between_the_two_readings_is_refused(tmp_path: Path) -> None:
+    opened = open_csv(tmp_path, "a,b\n1,2\n")
+    (tmp_path / "rows0.csv").write_text("a,b\n1,3\n")
+    with pytest.raises(Refused, match="changed while it was read"):
+        opened.read(["a"], steps=Silent())

@@ -14,7 +14,7 @@ from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.bundle import METRICS_FILE, pack
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import fit_model
-from skfleet_common.model.fitted import check_model
+from skfleet_common.model.fit_checks import check_model
 
 ROWS = shop_rows(300)
 TREE = "DecisionTreeClassifier"

@@ -9,26 +9,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from skfleet_common.contracts.errors import UsageError, nearest, shown
-from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.choices import FitChoices
-from skfleet_common.model.estimators.asked import AskedModel, parse_model
-from skfleet_common.model.estimators.assembly import CALIBRATIONS, MAX_CATEGORICAL_LEVELS, Assembly
-from skfleet_common.model.estimators.fitting import blaming, fit_estimator, listening
-from skfleet_common.model.estimators.search import SearchPlan, search, space_of
+from skfleet_common.model.estimators.asked import AskedModel
+from skfleet_common.model.estimators.assembly import Assembly
+from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
-from skfleet_common.model.features import FeatureBuilder
+from skfleet_common.model.fit_checks import calibration_of, search_plan_of
 from skfleet_common.model.fitted_features import (
-    category_positions,
-    positions_by_column,
     transformed_features,
     with_fills,
 )
-from skfleet_common.model.frame_inputs import FrameBuilder
+from skfleet_common.model.fitter import Fitter, Told
 from skfleet_common.model.importance import importance_of
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
@@ -43,8 +37,8 @@ from skfleet_common.model.out_of_sample import (
     take,
 )
 from skfleet_common.model.predictor import Predictor, Scores, scores_of
-from skfleet_common.model.preprocessing import make_transformer, source_frame, styled
 from skfleet_common.model.training import TrainingRows
+from skfleet_common.model.training_inputs import training_inputs
 
 #: Libraries beside scikit-learn whose version can change what a model computes.
 _LIBRARIES = ("lightgbm", "xgboost")
@@ -71,24 +65,6 @@ class FittedModel:
     held: tuple[OutOfSample, ...]
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The input of every row, and what makes it."""
-
-    X: Any
-    takes: Takes
-    features: tuple[Feature, ...]
-    transformer: ColumnTransformer | None = None
-    categorical: tuple[int, ...] = ()
-
-    @property
-    def columns_by_input(self) -> dict[str, list[int | str]]:
-        """Where in ``X`` each input column is."""
-        if self.transformer is None:
-            return {feature.column: [feature.column] for feature in self.features}
-        return positions_by_column(self.features, self.transformer)
-
-
 def fit_to(
     rows: TrainingRows,
     asked: AskedModel,
@@ -102,14 +78,14 @@ def fit_to(
         Refused: it cannot be fitted to them.
         UsageError: it cannot be fitted in the way that was chosen.
     """
-    inputs = _inputs(rows, asked)
+    inputs = training_inputs(rows, asked)
     assembly = Assembly(
         model=asked,
         learning=rows.targets.learning,
         targets=len(rows.targets.columns),
         seed=choices.seed,
         params=choices.params,
-        calibrate=_calibration(choices.calibrate),
+        calibrate=calibration_of(choices.calibrate),
         is_weighted=rows.weights is not None,
         categorical=inputs.categorical,
     )
@@ -117,11 +93,11 @@ def fit_to(
     dump_model(assembly.estimator(), choices.format, of=asked.asked)
     y = rows.targets.as_estimators_want(wants_codes=assembly.traits.wants_codes)
     split, skipped = _split(rows, choices)
-    told = _Told(on_rows, of=_rows_to_fit(split, len(y)))
-    fitter = _Fitter(assembly, inputs.X, y, weights=rows.weights, told=told)
+    told = Told(on_rows, of=_rows_to_fit(split, len(y)))
+    fitter = Fitter(assembly, inputs.X, y, weights=rows.weights, told=told)
     metrics: dict[str, Any] = {}
     if choices.search is not None:
-        metrics["search"] = fitter.search(_search_plan(choices, choices.search), split)
+        metrics["search"] = fitter.search(search_plan_of(choices, choices.search), split)
     held: tuple[OutOfSample, ...] = ()
     if split is not None:
 
@@ -169,129 +145,6 @@ def fit_to(
         versions=_versions(estimator),
         metrics=metrics | _figures(held, rows, skipped),
         held=held,
-    )
-
-
-class _Told:
-    """Tells who wants to know how many rows were fitted, of how many."""
-
-    def __init__(self, on_rows: Callable[[int, int], None] | None, *, of: int) -> None:
-        self._on_rows, self._of, self._done = on_rows, of, 0
-
-    def fitted(self, rows: int) -> None:
-        """Count more rows."""
-        self._done += rows
-        if self._on_rows is not None:
-            self._on_rows(self._done, self._of)
-
-
-class _Fitter:
-    """Fits the assembly to parts of the rows, and tells how far it is."""
-
-    def __init__(
-        self,
-        assembly: Assembly,
-        X: Any,
-        y: npt.NDArray[Any],
-        *,
-        weights: FloatArray | None,
-        told: _Told,
-    ) -> None:
-        self._assembly, self._X, self._y, self._weights = assembly, X, y, weights
-        self._told = told
-        self._found: dict[str, Any] = {}
-
-    def fit(self, rows: npt.NDArray[np.int64]) -> Any:
-        """Give an estimator fitted to some rows."""
-        weights = None if self._weights is None else self._weights[rows]
-        # All rows are not copied: what the estimator does to them matters to nobody any more.
-        X = self._X if len(rows) == len(self._y) else take(self._X, rows)
-        estimator = fit_estimator(
-            self._assembly.estimator(self._found),
-            X,
-            self._y[rows],
-            weights=weights,
-            name=self._assembly.model.asked,
-        )
-        self._told.fitted(len(rows))
-        return estimator
-
-    def search(self, plan: SearchPlan, split: Split | None) -> dict[str, Any]:
-        """Fix the best parameters from here on, and give the report of the search.
-
-        Rows that are held out do not take part, so that figures of them stay honest. Under
-        cross-validation every row does, as each is held out at some time.
-        """
-        rows = np.arange(len(self._y))
-        if split is not None and len(split.parts) == 1:
-            rows = split.parts[0][0]
-        weights = None if self._weights is None else self._weights[rows]
-        found = search(plan, self._assembly, take(self._X, rows), self._y[rows], weights=weights)
-        self._found = found.best
-        return found.report | {"rows": len(rows)}
-
-
-def check_model(choices: FitChoices) -> None:
-    """Refuse what can be refused before any row is read.
-
-    Raises:
-        UsageError: there is no such model, or it does not take a parameter, a search, a calibration, weights
-            or so many targets.
-    """
-    with listening(choices.model):
-        asked = parse_model(choices.model)
-    if choices.cross_validate is not None and choices.cross_validate < 2:  # noqa: PLR2004  (see _split)
-        raise UsageError(f"--cross-validate must be 2 or more, not {choices.cross_validate}.")
-    plan = None if choices.search is None else _search_plan(choices, choices.search)
-    errors: list[UsageError] = []
-    for learning in asked.prototypes:
-        calibrate = _calibration(choices.calibrate) if len(asked.prototypes) == 1 else None
-        try:
-            assembly = Assembly(
-                model=asked,
-                learning=learning,
-                targets=len(choices.targets),
-                params=choices.params,
-                calibrate=calibrate,
-                is_weighted=choices.weight is not None,
-            )
-            if plan is not None:
-                space_of(plan, assembly)
-        except UsageError as error:
-            errors.append(error)
-    if len(errors) == len(asked.prototypes):
-        raise errors[0]
-
-
-def _inputs(rows: TrainingRows, asked: AskedModel) -> _Inputs:
-    if asked.traits.wants_frame:
-        X = FrameBuilder(rows.features, Takes.FRAME).build(rows.table).X
-        return _Inputs(X, Takes.FRAME, rows.features)
-    features = styled(rows.features, asked.style)
-    transformer = make_transformer(features, asked.style)
-    transformer.fit(source_frame(rows.table, features))
-    X = FeatureBuilder(features, transformer, dtype=asked.traits.dtype).build_for_training(rows.table)
-    codes = category_positions(features, transformer, up_to=MAX_CATEGORICAL_LEVELS)
-    return _Inputs(X, Takes.FEATURES, features, transformer, tuple(codes))
-
-
-def _calibration(asked: str | None) -> str | None:
-    if asked is not None and asked not in CALIBRATIONS:
-        raise UsageError(
-            f"There is no calibration {shown(asked)!r}; use {' or '.join(CALIBRATIONS)}"
-            f"{nearest(asked, list(CALIBRATIONS))}"
-        )
-    return asked
-
-
-def _search_plan(choices: FitChoices, kind: str) -> SearchPlan:
-    return SearchPlan(
-        kind=kind,
-        space=choices.search_space,
-        iterations=choices.search_iterations,
-        scoring=choices.search_scoring,
-        folds=choices.search_folds,
-        seed=choices.seed,
     )
 
 

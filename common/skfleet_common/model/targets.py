@@ -113,10 +113,11 @@ def target_of(
     """Give one target; ``learning`` is what the other targets make of it."""
     array = canonical_array(table, column.name, column.dtype)
     values = pc.unique(array).to_pylist()
-    if learning is None:
+    warnings: tuple[str, ...] = ()
+    are_many = len(values) > MAX_INTEGER_CLASSES and _forced(column) is None
+    if learning is None or (learning is not model.learning and are_many):
+        # So many whole numbers are an amount, whatever the other targets are.
         learning, warnings = _learning(column, len(values), model)
-    else:
-        warnings = ()
     if len(values) < 2:  # noqa: PLR2004  (two values are what there is to tell apart)
         raise Refused(
             f"The target {column.name!r} has only one value in the training rows, so there is nothing to "

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import pyarrow as pa
 
-from skfleet.inputs.csv_blocks import BLOCK_BYTES, CsvFile, RowTooLong
+from skfleet.inputs.csv_blocks import CsvFile
+from skfleet.inputs.csv_scan import ScannedFile, blocks, look_through, refuse_other_columns
 from skfleet.inputs.dialect import read_dialect
 from skfleet.inputs.files import InputFile, label_of
 from skfleet.inputs.memory import needed_bytes, refuse_too_large
 from skfleet.inputs.sample import Picked, Sample
 from skfleet.inputs.spellings import as_type
-from skfleet.inputs.tally import Finding, Oddities, Tally
-from skfleet.inputs.text_stream import TextStream
+from skfleet.inputs.tally import Finding, Oddities
 from skfleet.inputs.types import file_column, types_by_column, word_of
-from skfleet.progress import Step, Steps
+from skfleet.progress import Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.model.choices import Origin, OriginFile
@@ -36,16 +36,6 @@ class CsvOptions:
     types: Mapping[str, LogicalDtype] = field(default_factory=dict)
 
 
-@dataclass
-class _Read:
-    """One file and what looking through it has shown."""
-
-    csv: CsvFile
-    rows: int = 0
-    block_bytes: int = 0
-    sha256: str = ""
-
-
 @dataclass(frozen=True)
 class CsvInput:
     """CSV files that hold the same columns."""
@@ -54,7 +44,7 @@ class CsvInput:
     columns: tuple[Column, ...]
     #: What every value of a column is, by name.
     findings: Mapping[str, Finding]
-    files: tuple[_Read, ...]
+    files: tuple[ScannedFile, ...]
     text_bytes: Mapping[str, int]
     sample: Sample | None = None
 
@@ -67,13 +57,13 @@ class CsvInput:
         Raises:
             Refused: one is no CSV file, or has other columns than the first.
         """
-        opened = [_Read(_opened(file, options)) for file in files]
+        opened = [ScannedFile(_opened(file, options)) for file in files]
         names = opened[0].csv.dialect.names
         for other in opened[1:]:
-            _refuse_other_columns(other.csv, names, first=opened[0].csv)
+            refuse_other_columns(other.csv, names, first=opened[0].csv)
         texts = [file_column(name, LogicalDtype.TEXT) for name in names]
         asked = types_by_column(options.types, texts, source=label_of(files))
-        tallies = _look_through(opened, names, steps=steps)
+        tallies = look_through(opened, names, steps=steps)
         findings = {
             name: tally.as_asked(asked[name]) if name in asked else tally.as_inferred()
             for name, tally in tallies.items()
@@ -138,7 +128,7 @@ class CsvInput:
         picked = Picked(self.sample, sum(file.rows for file in self.files))
         batches: list[pa.RecordBatch] = []
         with steps.step("Reading training rows", unit="bytes") as step:
-            for _, _, block in _blocks(self.files, names, step=step):
+            for _, _, block in blocks(self.files, names, step=step):
                 chosen = picked.of(block)
                 arrays = [self._typed(chosen.column(name), name, dtype) for name, dtype in dtypes.items()]
                 batches.append(pa.RecordBatch.from_arrays(arrays, names=list(names)))
@@ -200,54 +190,3 @@ class CsvInput:
 def _opened(file: InputFile, options: CsvOptions) -> CsvFile:
     dialect = read_dialect(file, encoding=options.encoding, delimiter=options.delimiter)
     return CsvFile(file, dialect, encoding=options.encoding, null_texts=options.null_texts)
-
-
-def _refuse_other_columns(other: CsvFile, names: Sequence[str], *, first: CsvFile) -> None:
-    different = set(other.dialect.names) ^ set(names)
-    if different:
-        name = min(different)
-        has, lacks = (other, first) if name in other.dialect.names else (first, other)
-        raise Refused(
-            f"{has.file.label} has a column {shown(name)!r} and {lacks.file.label} has none; files that are "
-            "read together must have the same columns."
-        )
-
-
-def _look_through(files: Sequence[_Read], names: Sequence[str], *, steps: Steps) -> dict[str, Tally]:
-    """Count what every column of every file looks like; notes rows, room and digest of each file."""
-    for block_bytes in BLOCK_BYTES:
-        tallies = {name: Tally() for name in names}
-        try:
-            with steps.step("Looking through the file", unit="bytes") as step:
-                for number, file, block in _blocks(files, names, block_bytes=block_bytes, step=step):
-                    for name in names:
-                        tallies[name].add(block.column(name), file=number, first_row=file.rows)
-                    file.rows += block.num_rows
-        except RowTooLong:
-            continue
-        return tallies
-    longest = BLOCK_BYTES[-1] // 1024**2
-    raise Refused(
-        f"{label_of([file.csv.file for file in files])} has a row longer than {longest} MB; shorten it, or "
-        "close the double quote that is left open."
-    )
-
-
-def _blocks(
-    files: Sequence[_Read], names: Sequence[str], *, block_bytes: int | None = None, step: Step
-) -> Iterator[tuple[int, _Read, pa.RecordBatch]]:
-    """Stream every file; with ``block_bytes`` for the first time."""
-    total = sum(file.csv.file.size_bytes for file in files)
-    before = 0
-    for number, file in enumerate(files):
-        if block_bytes is not None:
-            file.rows, file.block_bytes = 0, block_bytes
-
-        def reached(done: int, *, before: int = before) -> None:
-            step.reach(before + done, total)
-
-        with TextStream(file.csv.file, encoding=file.csv.encoding, on_bytes=reached) as stream:
-            for block in file.csv.blocks(names, block_bytes=file.block_bytes, stream=stream):
-                yield number, file, block
-            file.sha256 = stream.raw_file.sha256
-        before += file.csv.file.size_bytes
