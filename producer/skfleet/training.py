@@ -22,6 +22,7 @@ from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import FittedBundle, fit_model
 from skfleet_common.model.fit_checks import check_model
 from skfleet_common.model.manifest import FeatureManifest, InputColumn
+from skfleet_common.model.notices import Notice
 from skfleet_common.model.roles import assign_roles, columns_to_read
 from skfleet_common.tables.port import Warehouse
 
@@ -35,6 +36,8 @@ class TrainedModel:
     manifest: FeatureManifest
     metrics: dict[str, Any]
     warnings: tuple[str, ...]
+    #: What training saw in single columns; the warnings say the same.
+    notices: tuple[Notice, ...] = ()
     #: Out-of-sample rows that were written.
     rows_out_of_sample: int = 0
 
@@ -84,6 +87,7 @@ def train_model(
         manifest=registry.manifest(choices.name, digest),
         metrics=dict(fitted.metrics),
         warnings=(*source.notes, *fitted.warnings),
+        notices=fitted.notices,
         rows_out_of_sample=0 if fitted.out_of_sample is None else fitted.out_of_sample.num_rows,
     )
 

@@ -6,16 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from model_samples import CITY, SHOP_COLUMNS, fit_shop
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.bundle import MANIFEST_FILE, METRICS_FILE, digest_of, pack, read_manifest
 from skfleet_common.model.choices import Origin
-from skfleet_common.model.manifest import FeatureKind, FeatureManifest, Learning, Role
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy
+from skfleet_common.model.manifest import FeatureDtype, FeatureKind, FeatureManifest, Learning, Role
+from skfleet_common.model.policies import Fill, NullPolicy, Scale, UnseenPolicy
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.versions import SkewPolicy
 
 STORED = Path(__file__).parent / "fixtures" / "bundle" / "manifest_v1.json"
+STORED_V2 = STORED.with_name("manifest_v2.json")
 
 
 def test_a_stored_manifest_says_what_it_said() -> None:
@@ -51,12 +54,32 @@ def test_a_stored_manifest_says_what_it_said() -> None:
     assert {file.name for file in manifest.files} == {"model.skops", "golden.parquet", "metrics.json"}
 
 
+def test_a_stored_manifest_of_version_2_says_what_it_said() -> None:
+    manifest = FeatureManifest.from_json(STORED_V2.read_bytes())
+    assert manifest.schema_version == 2
+    assert manifest.feature_dtype is FeatureDtype.FLOAT32
+    features = {feature.column: feature for feature in manifest.features}
+    city = features[CITY]
+    assert city.rare_levels is not None
+    assert city.rare_levels.values == ("Ulm", "東京")
+    assert (city.known_levels[0], city.known_levels[-2:]) == ("", ("Ulm", "東京"))
+    assert features["opens"].parts == ("hour", "minute", "second_of_day")
+    score = features["score"]
+    assert (score.fill, score.scale, score.fills) == (Fill.CONSTANT, Scale.ROBUST, (-1.0,))
+    assert score.baseline is not None
+    assert len(score.baseline.quantiles) == 9
+    assert city.baseline is not None
+    assert city.baseline.top_levels[0].share > 0.1
+    assert check_source(manifest, SHOP_COLUMNS) == []
+
+
 def test_a_stored_manifest_still_guards_a_table() -> None:
     assert check_source(FeatureManifest.from_json(STORED.read_bytes()), SHOP_COLUMNS) == []
 
 
-def test_a_stored_manifest_loses_nothing_when_it_is_written_again() -> None:
-    raw = STORED.read_bytes()
+@pytest.mark.parametrize("stored", [STORED, STORED_V2], ids=["1", "2"])
+def test_a_stored_manifest_loses_nothing_when_it_is_written_again(stored: Path) -> None:
+    raw = stored.read_bytes()
     assert_holds(json.loads(FeatureManifest.from_json(raw).to_json()), json.loads(raw))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from skfleet.fit_keywords import fit_choices
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.model.feature_choices import AskedKind
 from skfleet_common.model.features_file import MAX_BYTES, parse_features, read_features
@@ -44,6 +45,22 @@ def test_everything_that_can_be_asked_is_read() -> None:
     assert asked.of("dep_delay").scale is Scale.NONE
     assert asked.of("time_hour").parts == ("hour", "weekday")
     assert asked.of("never spoken of").kind is None
+
+
+def test_the_example_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text("utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    asked = parse_features(example, source="docs/features.md")
+    assert asked.defaults.rare == 10
+    assert asked.named(AskedKind.EXCLUDE) == ("year",)
+
+
+def test_the_keyword_of_training_takes_a_file_or_what_one_holds(tmp_path: Path) -> None:
+    path = tmp_path / "features.yaml"
+    path.write_text("columns: {a: {rare: 7}}")
+    for given in (path, str(path), {"columns": {"a": {"rare": 7}}}):
+        assert fit_choices(target="y", name="m", features=given).features.of("a").rare == 7
+    assert fit_choices(target="y", name="m").features.columns == {}
 
 
 def test_a_mapping_says_the_same_as_a_file() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:
     files = {
         written.file: model,
         GOLDEN_FILE: fitted.golden,
-        METRICS_FILE: json.dumps(fitted.metrics | {"notes": fitted.warnings}, sort_keys=True).encode(),
+        METRICS_FILE: json.dumps(fitted.metrics | _said(fitted), sort_keys=True).encode(),
     }
     if report:
         # Plots need matplotlib, which nothing that scores must load.
@@ -106,6 +107,10 @@ def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:
         }
     )
     return {MANIFEST_FILE: manifest.to_json(), **files}
+
+
+def _said(fitted: FittedBundle) -> dict[str, Any]:
+    return {"notes": fitted.warnings, "notices": [asdict(notice) for notice in fitted.notices]}
 
 
 def digest_of(manifest: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from skfleet.cli import train_options as given
@@ -141,6 +142,7 @@ def _show(trained: TrainedModel, *, as_json: bool) -> None:
                 "metrics": trained.metrics,
                 "features": list(trained.manifest.feature_columns),
                 "warnings": list(trained.warnings),
+                "notices": [asdict(notice) for notice in trained.notices],
                 "rows": trained.manifest.provenance.rows,
                 "rows_out_of_sample": trained.rows_out_of_sample,
             },
