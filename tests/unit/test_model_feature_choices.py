@@ -172,6 +172,7 @@ REFUSED = {
     ),
     "a number for text": ({CITY: {"fill": 3}}, "text, which 3 cannot stand in for"),
     "a fraction for a level": ({"shelf": {"kind": "category", "fill": 1.5}}, "which 1.5 cannot stand in for"),
+    "a level beyond doubles": ({"shelf": {"kind": "category", "fill": 2**60}}, "cannot stand in for"),
     "a fill that is never used": ({"score": {"fill": 0, "nulls": "error"}}, "null policy error never uses"),
 }
 
@@ -181,6 +182,11 @@ def test_what_a_column_cannot_be_is_refused_in_one_sentence(case: str) -> None:
     columns, message = REFUSED[case]
     with pytest.raises(UsageError, match=message):
         fit_shop(features=read_features({"columns": columns}))
+
+
+def test_text_cannot_stand_in_for_every_number() -> None:
+    with pytest.raises(UsageError, match="The fill of all columns is 'none', which no number can be"):
+        fit_shop(features=asking({"fill": {"constant": "none"}}))
 
 
 def test_two_places_that_contradict_each_other_are_refused() -> None:

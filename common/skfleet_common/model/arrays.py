@@ -22,6 +22,9 @@ BoolArray = npt.NDArray[np.bool_]
 #: What tree models cast their input to; whatever does not fit is of no use to any model.
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
+#: Larger integers are not exact as float64, so two levels could become one.
+LARGEST_LEVEL = 2**53
+
 #: Names for people, who know neither Arrow nor our enum.
 SPOKEN = {
     LogicalDtype.INTEGER: "whole numbers",

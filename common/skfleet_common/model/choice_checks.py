@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import UsageError, nearest
-from skfleet_common.model.arrays import SPOKEN
+from skfleet_common.model.arrays import LARGEST_LEVEL, SPOKEN
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.feature_choices import AskedFill, AskedKind, ColumnChoices
 from skfleet_common.model.moments import MOMENTS, possible_parts
@@ -34,6 +34,11 @@ def check_choices(columns: Sequence[Column], choices: FitChoices) -> None:
     Raises:
         UsageError: a column does not exist, is no feature, or cannot be what it is asked to be.
     """
+    of_all = choices.features.defaults.fill
+    if of_all is not None and isinstance(of_all.constant, str):
+        raise UsageError(
+            f"The fill of all columns is {of_all.constant!r}, which no number can be; ask for it by column."
+        )
     by_name = {column.name: column for column in columns}
     taken = dict.fromkeys(choices.targets, "the target") | dict.fromkeys(choices.id_columns, "an id column")
     if choices.weight is not None:
@@ -96,7 +101,8 @@ def _check_fill(column: Column, asked: ColumnChoices, fill: AskedFill, *, is_cat
         return
     is_text = column.dtype is LogicalDtype.TEXT
     kinds: tuple[type, ...] = (str,) if is_text else (int,) if is_category else (int, float)
-    if not isinstance(fill.constant, kinds) or (is_category and isinstance(fill.constant, bool)):
+    is_other = not isinstance(fill.constant, kinds) or (is_category and isinstance(fill.constant, bool))
+    if is_other or (isinstance(fill.constant, int) and is_category and abs(fill.constant) > LARGEST_LEVEL):
         raise UsageError(
             f"{column.name!r} holds {SPOKEN[column.dtype]}, which {fill.constant!r} cannot stand in for; "
             "use a constant of the same kind."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
 
 from skfleet_common.contracts.shapes import Shape
+from skfleet_common.model.arrays import LARGEST_NUMBER
 from skfleet_common.model.policies import Fill, NullPolicy, Scale, UnseenPolicy
 
 #: Text, a number or a boolean that stands in for a missing value.
@@ -40,7 +40,7 @@ def _fill_of(given: object) -> object:
         return AskedFill(constant=given["constant"])
     if isinstance(given, Mapping) and list(given) == ["constant"]:
         given = given["constant"]
-    if isinstance(given, bool | int | float) and math.isfinite(given):
+    if isinstance(given, bool | int | float) and abs(given) <= LARGEST_NUMBER:
         return AskedFill(constant=given)
     if isinstance(given, str) and given in set(Fill) - {Fill.CONSTANT}:
         return AskedFill(fill=Fill(given))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
-from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers
+from skfleet_common.model.arrays import LARGEST_LEVEL, FloatArray, canonical_array, missing, numbers
 from skfleet_common.model.baselines import level_counts, of_levels, of_numbers
 from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.feature_choices import AskedKind
@@ -30,9 +30,6 @@ from skfleet_common.model.suspicions import (
     names_rows,
     says_the_same,
 )
-
-#: Larger integers are not exact as float64, so two levels could become one.
-_LARGEST_LEVEL = 2**53
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ def _category(
             f"Column {name!r} has {len(counts):,} levels, and a category may have {MAX_LEVELS:,}; "
             f"leave it out with --exclude {name}."
         )
-    if feature.dtype is LogicalDtype.INTEGER and any(abs(int(level)) > _LARGEST_LEVEL for level in values):
+    if feature.dtype is LogicalDtype.INTEGER and any(abs(int(level)) > LARGEST_LEVEL for level in values):
         raise UsageError(f"{name!r} holds integers too large to be categories; cast it to text.")
     least = policies.rare_below(name, levels=len(counts))
     rare = sorted(level for level, count in counts if count < least)
