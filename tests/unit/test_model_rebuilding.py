@@ -159,12 +159,26 @@ def open_elsewhere(fitted: FittedBundle, elsewhere: RebuildingProcess, folder: P
 def test_a_worker_process_builds_the_array_that_training_built(
     elsewhere: RebuildingProcess, tmp_path: Path, how: str, example: Example
 ) -> None:
+    check_rebuilding(elsewhere, tmp_path, how, example)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", MODELS)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(example=examples)
+def test_a_worker_process_builds_the_array_of_many_more_examples(
+    elsewhere: RebuildingProcess, tmp_path: Path, how: str, example: Example
+) -> None:
+    check_rebuilding(elsewhere, tmp_path, how, example)
+
+
+def check_rebuilding(elsewhere: RebuildingProcess, folder: Path, how: str, example: Example) -> None:
     values = example.values(example.rows, seed=0)
     fitted = fit(example, values, how)
-    open_elsewhere(fitted, elsewhere, tmp_path)
+    open_elsewhere(fitted, elsewhere, folder)
     manifest = fitted.manifest
     builder = FeatureBuilder(
-        manifest.features, fitted.model.named_steps["features"], dtype=manifest.feature_dtype
+        manifest.features, fitted.pipeline.named_steps["features"], dtype=manifest.feature_dtype
     )
     later = example.values(30, seed=1, strangers=0.2)
     for rows in (values, later):

@@ -124,8 +124,8 @@ class FeatureBuilder:
         unforeseen: dict[int, str],
     ) -> None:
         skipped = [*rejects, *unforeseen]
-        direct = group.is_plain or self._dtype == np.float64
-        block = into if direct else np.empty(into.shape)
+        # Column by column, as the values come and as scikit-learn goes through them.
+        block = into if group.is_plain else np.empty(into.shape, order="F")
         # What is too large for a float32 is so for the model: its row is skipped.
         with np.errstate(over="ignore"):
             for position, column in enumerate(values):
@@ -139,10 +139,10 @@ class FeatureBuilder:
         with np.errstate(over="ignore"):
             frame = pd.DataFrame(block, columns=list(group.columns), copy=False)
             scaled = np.asarray(transformer.transform(frame), dtype=np.float64)
-        sizes = np.abs(scaled)
-        if np.fmax.reduce(sizes, axis=None) > LARGEST_NUMBER:
-            for name, column in zip(group.columns, sizes.T, strict=True):
-                _reject(unforeseen, column > LARGEST_NUMBER, f"{name} is too large once it is scaled")
+        # Also if one of them is missing, which is neither.
+        if not (scaled.max() <= LARGEST_NUMBER and scaled.min() >= -LARGEST_NUMBER):
+            for name, column in zip(group.columns, scaled.T, strict=True):
+                _reject(unforeseen, np.abs(column) > LARGEST_NUMBER, f"{name} is too large once it is scaled")
             scaled[list(unforeseen)] = 0.0
         into[:] = scaled
 

@@ -72,10 +72,10 @@ def fit_model(
     started = time.monotonic()
     with listening(choices.model) as heard:
         fitted = _fit(frame, columns, choices, origin, on_rows)
-    provenance = fitted.manifest.provenance.model_copy(update={"seconds": time.monotonic() - started})
+    hints = fitted.manifest.hints.model_copy(update={"seconds_fitting": time.monotonic() - started})
     return replace(
         fitted,
-        manifest=fitted.manifest.model_copy(update={"provenance": provenance}),
+        manifest=fitted.manifest.model_copy(update={"hints": hints}),
         warnings=(*fitted.warnings, *heard.notes()),
     )
 

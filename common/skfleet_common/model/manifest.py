@@ -162,8 +162,6 @@ class Provenance(Shape):
     #: SHA-256 over the features and target of the fitted rows, whatever their order.
     fingerprint: str = ""
     seed: int = 0
-    #: How long the fit took, with what it was measured by.
-    seconds: NonNegativeFloat = 0.0
 
 
 class Hints(Shape):
@@ -173,6 +171,8 @@ class Hints(Shape):
     #: Memory of one row as read and as a feature array.
     bytes_per_row: NonNegativeFloat = 0.0
     model_bytes: NonNegativeInt = 0
+    #: How long the fit took, its twins and figures included.
+    seconds_fitting: NonNegativeFloat = 0.0
 
 
 class BundleFile(Shape):
