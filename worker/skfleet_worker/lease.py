@@ -69,9 +69,15 @@ class Lease:
         return self.progress_at is not None and now - self.progress_at > self.allowance_seconds
 
     def extension(self, now: float, lease_seconds: int) -> int:
-        """Give the seconds to ask for now: a lease, or what is left of the twelve hours; 0 is nothing."""
-        left = self.received_at + MAX_LEASE_SECONDS - now
-        return max(0, min(lease_seconds, int(left)))
+        """Give the seconds to ask for now: a lease, or what is left of the twelve hours.
+
+        0 is nothing: what is left is no longer than what is held. To ask for it might shorten the lease,
+        and the reply that says so may be lost.
+        """
+        left = int(self.received_at + MAX_LEASE_SECONDS - now)
+        if left < lease_seconds and now + left <= self.expires_at:
+            return 0
+        return max(0, min(lease_seconds, left))
 
 
 class LeaseKeeper:
