@@ -15,9 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.chaos import report
 from tests.chaos.run import Outcome
 from tests.chaos.scenarios import FAULTS, Scenario, drawn
-from tests.chaos.suite import play_all, warm_place
+from tests.chaos.suite import RUNS, play_all, warm_place
 
-RUNS = 200
 #: The suite ends by then, with fewer runs on a slow machine.
 MINUTES = 29.0
 INTERRUPTED = 130
