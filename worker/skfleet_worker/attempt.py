@@ -67,8 +67,6 @@ def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) 
 def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
     """Record a failure that is final, release what may yet succeed."""
     message = assignment.message
-    # The table may not be what this scorer remembers.
-    bench.sources.forget(message.job)
     try:
         # What a worker meets after its lease, be it an error, is no longer its to record.
         bench.check_lease()

@@ -122,7 +122,7 @@ class Mail:
     def _bury(self, lease: Lease, exc: UnreadableMessage) -> None:
         log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
         try:
-            self._dead_letters.send([lease.delivery.body])
+            self._dead_letters.send_one(lease.delivery.body)
         except SkfleetError as fault:
             # It comes again when its lease runs out.
             log.warning("message.not_buried", message_id=lease.delivery.message_id, error=str(fault))

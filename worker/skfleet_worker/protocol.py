@@ -42,10 +42,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Unfit:
-    """Scorer to supervisor: I cannot start, for a reason that a person must mend."""
+    """Scorer to supervisor: I cannot start, for a reason that a person must mend, or that may pass."""
 
     sentence: str
     exit_code: int
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
