@@ -40,7 +40,7 @@ def test_a_deleted_bundle_fails_the_job(fleet: Fleet) -> None:
     fleet.start_worker()
     record = fleet.wait(fleet.submit())
     assert record.state is JobState.FAILED
-    assert "There is no object" in str(record.reason)
+    assert "lacks its file golden.parquet in the store; put it back" in str(record.reason)
 
 
 def test_a_damaged_copy_in_the_cache_is_fetched_again(fleet: Fleet, tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ class Supervisor:
             self._mail.ack(work.lease)
         elif message.ending is Ending.RELEASE:
             self._mail.retry(work, delay_seconds=message.delay_seconds)
+        elif message.ending is Ending.LATER:
+            self._mail.release(work.lease, delay_seconds=message.delay_seconds)
         else:
             self._mail.release(work.lease, reason="its scorer saw the lease run out")
 
