@@ -227,8 +227,7 @@ class Supervisor:
                 log.warning("scorer.stuck", scorer=scorer.pid, seconds=scorer.work.lease.allowance_seconds)
                 if work := self._end(scorer):
                     self._salvage.after_silence(work)
-        if not self._crew.has_ready:
-            self._intake.release_late(now, after_seconds=self._settings.lease_seconds)
+        self._intake.release_stranded(self._crew, now, after_seconds=self._settings.lease_seconds)
 
     def _hand_out(self) -> None:
         now = self._clock()
@@ -260,7 +259,7 @@ class Supervisor:
 
     def _give_back(self, scorer: Scorer, reason: str) -> None:
         if work := self._end(scorer):
-            self._mail.release(work.lease, reason=reason)
+            self._mail.give_back(work, reason=reason)
 
     def _is_done(self) -> bool:
         if not self._drain.is_on or self._crew.busy() or not self._intake.is_empty:

@@ -72,6 +72,13 @@ class Mail:
         if not (renews and self._replace(lease, lease.delivery.body, delay_seconds, reason)):
             self._release(lease, delay_seconds, reason)
 
+    def give_back(self, work: Work, *, reason: str) -> None:
+        """Let another worker have work that does not end here; a failure of which it knows nothing counts."""
+        if work.assignment.give_up_because:
+            self.retry(work, delay_seconds=0, reason=reason)
+        else:
+            self.release(work.lease, reason=reason)
+
     def retry(self, work: Work, *, delay_seconds: int, reason: str | None = None) -> None:
         """Have a message whose attempt failed tried again: one that counts the failure takes its place.
 
