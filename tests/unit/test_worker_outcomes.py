@@ -46,7 +46,7 @@ def test_publishing_waits_for_what_passes_by_itself_and_for_nothing_else(attempt
     def patient(error: Exception) -> Blame:
         return weigh(error, attempt=attempt, max_attempts=MAX_ATTEMPTS, is_patient=True).blame
 
-    assert patient(TryAgain("The table is being read; try again.")) is Blame.ATTEMPT
+    assert patient(TryAgain("The table is being read; try again.")) is Blame.NOBODY
     assert patient(JobFailed("It does not add up.")) is Blame.JOB
     assert patient(ValueError("unknown")) is (Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK)
 
@@ -58,7 +58,7 @@ def test_drift_fails_the_chunk_and_not_the_other_chunks(attempt: int) -> None:
 
 @given(attempt=attempts)
 def test_what_a_newer_version_wrote_is_left_to_newer_workers(attempt: int) -> None:
-    assert blame(NewerShape("Update skfleet."), attempt) is Blame.ATTEMPT
+    assert blame(NewerShape("Update skfleet."), attempt) is Blame.NOBODY
 
 
 def test_the_words_of_foreign_errors_are_never_passed_on() -> None:

@@ -11,6 +11,8 @@ import random
 FIRST_SECONDS = 1.0
 FACTOR = 4.0
 LONGEST_SECONDS = 300.0
+#: How soon at the latest a job asks again for its turn to publish: whoever has it may end at any moment.
+TURN_SECONDS = 5
 #: From this receive on, a message that is given back is sent afresh: the queue dead-letters after ten.
 RENEW_AT_RECEIVE = 8
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 import structlog
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.settings import Settings
 from skfleet_worker.boot import Boot
 from skfleet_worker.caretaker import Caretaker
@@ -22,6 +24,7 @@ from skfleet_worker.intake import Intake
 from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.mail import Mail
+from skfleet_worker.outcomes import frames_of
 from skfleet_worker.pace import Pace
 from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Ending, Finished, FromScorer, Progress, Ready, Unfit
@@ -31,6 +34,8 @@ from skfleet_worker.work import Work
 
 #: Longest time between two looks at clocks (stuck scorers, drain deadline, restarts).
 TICK_SECONDS = 0.5
+#: How long after a drain's end the poll under way is waited for: what was released comes at once or never.
+LAST_WORD_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -111,9 +116,11 @@ class Supervisor:
         # Leases first: this process may have been stopped for longer than they last.
         self._keeper.look()
         for scorer, message in self._crew.news():
-            self._hear(scorer, message)
+            with self._going_on():
+                self._hear(scorer, message)
         for event in self._inbox.take():
-            self._take(event)
+            with self._going_on():
+                self._take(event)
         self._look_at_the_clock()
         if self._drain.is_on:
             self._wind_down()
@@ -123,6 +130,18 @@ class Supervisor:
             self._intake.ask(self._crew)
         self._seen = self._crew.seen(self._intake.waiting)
         self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Outlive an error that nobody foresaw: it is logged, and what nobody works on any more is let go."""
+        try:
+            yield
+        except SkfleetError:
+            raise
+        except Exception as exc:  # noqa: BLE001  (the loop's one: the other chunks of this worker go on)
+            log.error("loop.failed", frames=frames_of(exc))  # noqa: TRY400  (it may hold row values)
+            in_hand = [scorer.work for scorer in self._crew.busy() if scorer.work]
+            self._keeper.keep_only({work.lease for work in [*in_hand, *self._intake.waiting]})
 
     # What scorers say and how they end.
 
@@ -161,6 +180,8 @@ class Supervisor:
             self._mail.ack(work.lease)
         elif message.ending is Ending.RELEASE:
             self._mail.retry(work, delay_seconds=message.delay_seconds)
+        elif message.ending is Ending.LATER:
+            self._mail.release(work.lease, delay_seconds=message.delay_seconds)
         else:
             self._mail.release(work.lease, reason="its scorer saw the lease run out")
 
@@ -206,8 +227,7 @@ class Supervisor:
                 log.warning("scorer.stuck", scorer=scorer.pid, seconds=scorer.work.lease.allowance_seconds)
                 if work := self._end(scorer):
                     self._salvage.after_silence(work)
-        if not self._crew.has_ready:
-            self._intake.release_late(now, after_seconds=self._settings.lease_seconds)
+        self._intake.release_stranded(self._crew, now, after_seconds=self._settings.lease_seconds)
 
     def _hand_out(self) -> None:
         now = self._clock()
@@ -239,13 +259,15 @@ class Supervisor:
 
     def _give_back(self, scorer: Scorer, reason: str) -> None:
         if work := self._end(scorer):
-            self._mail.release(work.lease, reason=reason)
+            self._mail.give_back(work, reason=reason)
 
     def _is_done(self) -> bool:
         if not self._drain.is_on or self._crew.busy() or not self._intake.is_empty:
             return False
         # The poll under way may get the very message that was just released, and must hand it back.
-        return self._drain.is_hurried or self._intake.is_over
+        if self._drain.is_hurried or self._intake.is_over:
+            return True
+        return self._drain.seconds_left() <= -LAST_WORD_SECONDS
 
     def _close(self) -> None:
         for scorer in self._crew.busy():

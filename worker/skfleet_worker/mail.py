@@ -72,6 +72,13 @@ class Mail:
         if not (renews and self._replace(lease, lease.delivery.body, delay_seconds, reason)):
             self._release(lease, delay_seconds, reason)
 
+    def give_back(self, work: Work, *, reason: str) -> None:
+        """Let another worker have work that does not end here; a failure of which it knows nothing counts."""
+        if work.assignment.give_up_because:
+            self.retry(work, delay_seconds=0, reason=reason)
+        else:
+            self.release(work.lease, reason=reason)
+
     def retry(self, work: Work, *, delay_seconds: int, reason: str | None = None) -> None:
         """Have a message whose attempt failed tried again: one that counts the failure takes its place.
 
@@ -122,7 +129,7 @@ class Mail:
     def _bury(self, lease: Lease, exc: UnreadableMessage) -> None:
         log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
         try:
-            self._dead_letters.send([lease.delivery.body])
+            self._dead_letters.send_one(lease.delivery.body)
         except SkfleetError as fault:
             # It comes again when its lease runs out.
             log.warning("message.not_buried", message_id=lease.delivery.message_id, error=str(fault))

@@ -14,6 +14,8 @@ from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 class Blame(StrEnum):
     """How far a failure reaches."""
 
+    #: Nothing has failed: it is waited for, however long, and no attempt is counted.
+    NOBODY = "nobody"
     #: Released, and tried again later, perhaps by another worker.
     ATTEMPT = "attempt"
     #: The chunk has failed for good; the job goes on to its end, and fails there.
@@ -58,7 +60,7 @@ def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool
     reason = sentence(error)
     if isinstance(error, NewerShape) or (is_patient and _may_pass(error)):
         # A newer worker, which can read it, may be on its way, as for messages.
-        return Failure(Blame.ATTEMPT, reason)
+        return Failure(Blame.NOBODY, reason)
     if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
         if isinstance(error, _FOR_THE_WHOLE_JOB):
             naming = error.naming if isinstance(error, TooManyQuarantined) else ""

@@ -42,10 +42,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Unfit:
-    """Scorer to supervisor: I cannot start, for a reason that a person must mend."""
+    """Scorer to supervisor: I cannot start, for a reason that a person must mend, or that may pass."""
 
     sentence: str
     exit_code: int
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Ending(StrEnum):
     ACK = "ack"
     #: The attempt failed, and counts; another one may succeed.
     RELEASE = "release"
+    #: Nothing has failed, and nothing is counted: what it waits for passes by itself.
+    LATER = "later"
     #: The lease ran out: nothing has failed, and the delivery is no longer ours to speak of.
     LOST = "lost"
     #: The memory did not suffice: the same again in smaller batches, in a process with a clean heap.
