@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
-from skfleet_worker.backoff import TURN_SECONDS, backoff_seconds
+from skfleet_worker.backoff import TURN_SECONDS, backoff_seconds, setback_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import run_chunk
 from skfleet_worker.completion import SCORING, close_chunk, fail_job, failed_commit, moot, was_closed
@@ -81,6 +81,7 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
         error,
         attempt=assignment.attempt,
         max_attempts=bench.settings.max_attempts,
+        setbacks=assignment.setbacks,
         # All chunks are scored: somebody who reads the old table for an hour must not cost that.
         is_patient=isinstance(message, PublishMessage),
     )
@@ -97,6 +98,12 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
     put_trouble(
         bench.cloud, message, attempts=assignment.attempts, worker=bench.worker, reason=failure.reason
     )
+    return _tried_again(failure, error, assignment)
+
+
+def _tried_again(failure: Failure, error: Exception, assignment: Assignment) -> Finished:
+    if failure.blame is Blame.SURROUNDINGS:
+        return Finished(Ending.SETBACK, delay_seconds=setback_seconds(assignment.setbacks + 1))
     if failure.blame is Blame.NOBODY:
         return Finished(Ending.LATER, delay_seconds=_patience_seconds(error, assignment))
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.attempt))

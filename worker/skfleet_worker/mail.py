@@ -9,7 +9,7 @@ import structlog
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import NewerMessage, SkfleetError, UnreadableMessage
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, with_failures
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, with_counts
 from skfleet_common.settings import Settings
 from skfleet_worker.backoff import RENEW_AT_RECEIVE
 from skfleet_worker.lease import Lease, LeaseKeeper
@@ -84,11 +84,16 @@ class Mail:
 
         The queue's own count cannot tell a failure from a drain or a lost host.
         """
-        lease = work.lease
-        if not self._keeper.drop(lease):
-            return
-        body = with_failures(lease.delivery.body, work.assignment.attempt)
-        if not self._replace(lease, body, delay_seconds, reason):
+        body = with_counts(work.lease.delivery.body, failures=work.assignment.attempt)
+        self._send_again(work.lease, body, delay_seconds, reason)
+
+    def put_off(self, work: Work, *, delay_seconds: int) -> None:
+        """Have a message tried again whose attempt something around it has ended; that is counted apart."""
+        body = with_counts(work.lease.delivery.body, setbacks=work.assignment.setbacks + 1)
+        self._send_again(work.lease, body, delay_seconds, None)
+
+    def _send_again(self, lease: Lease, body: str, delay_seconds: int, reason: str | None) -> None:
+        if self._keeper.drop(lease) and not self._replace(lease, body, delay_seconds, reason):
             self._release(lease, delay_seconds, reason)
 
     def _replace(self, lease: Lease, body: str, delay_seconds: int, reason: str | None) -> bool:

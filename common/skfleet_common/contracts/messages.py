@@ -41,6 +41,8 @@ class ChunkMessage(StoredShape):
     chunk: Chunk
     #: Attempts that failed before this message was sent in place of an earlier one.
     failures: Failures = 0
+    #: Attempts that something around the chunk ended: a full disk, a database that restarts, throttling.
+    setbacks: Failures = 0
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:
@@ -71,9 +73,10 @@ def encode(message: ChunkMessage | PublishMessage) -> str:
     return message.model_dump_json(ensure_ascii=True)
 
 
-def with_failures(body: str, failures: int) -> str:
-    """Give a readable body with another count of failures; what a newer version added to it stays."""
-    return json.dumps(json.loads(body) | {"failures": min(failures, MAX_FAILURES)}, separators=(",", ":"))
+def with_counts(body: str, **counts: int) -> str:
+    """Give a readable body with another count of failures or setbacks; what a newer version added stays."""
+    bounded = {name: min(count, MAX_FAILURES) for name, count in counts.items()}
+    return json.dumps(json.loads(body) | bounded, separators=(",", ":"))
 
 
 def decode(body: str) -> ChunkMessage | PublishMessage:
