@@ -21,6 +21,4 @@ def lost_outputs(cloud: Cloud, commits: Sequence[Commit]) -> list[Commit]:
         return not cloud.store.holds(commit.output_key, sha256=commit.output_sha256)
 
     with ThreadPoolExecutor(THREADS) as threads:
-        return [
-            commit for commit, lost in zip(commits, threads.map(is_lost, commits), strict=True) if lost
-        ]
+        return [commit for commit, lost in zip(commits, threads.map(is_lost, commits), strict=True) if lost]

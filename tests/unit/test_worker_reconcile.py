@@ -18,6 +18,7 @@ from skfleet_worker.reconciliation import certify, check_numbers, reconcile
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
+
 @pytest.mark.parametrize("numbers", [[1, 2], [0, 0], [1, 0], [0, 2]])
 def test_a_plan_that_does_not_number_its_chunks_by_their_places_is_refused(numbers: list[int]) -> None:
     chunks = [Chunk(number=number, range=IdRange(), rows=1) for number in numbers]

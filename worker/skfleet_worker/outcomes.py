@@ -28,6 +28,15 @@ class ChunkRefused(SkfleetError):
     """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
 
 
+class ChunkQuarantined(ChunkRefused):
+    """A chunk alone has more rows that cannot be read or scored than its job may have. Its end names them."""
+
+    def __init__(self, sentence: str, *, rows: int, rejects_key: str | None) -> None:
+        super().__init__(sentence)
+        self.rows = rows
+        self.rejects_key = rejects_key
+
+
 class TooManyQuarantined(JobFailed):
     """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
 
@@ -46,6 +55,9 @@ class Failure:
     reason: str
     #: A sentence that names rows: for the job's record alone, and never logged.
     naming: str = ""
+    #: Of a chunk: its quarantined rows, and the key of the object that lists them.
+    rows_quarantined: int = 0
+    rejects_key: str | None = None
 
 
 #: Errors that every chunk of the job would meet.
@@ -65,6 +77,8 @@ def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool
         if isinstance(error, _FOR_THE_WHOLE_JOB):
             naming = error.naming if isinstance(error, TooManyQuarantined) else ""
             return Failure(Blame.JOB, reason, naming)
+        if isinstance(error, ChunkQuarantined):
+            return Failure(Blame.CHUNK, reason, rows_quarantined=error.rows, rejects_key=error.rejects_key)
         if isinstance(error, ChunkRefused):
             return Failure(Blame.CHUNK, reason)
     if attempt < max_attempts:
