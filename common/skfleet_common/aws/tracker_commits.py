@@ -60,7 +60,7 @@ class Commits(TrackerTable):
         return fitting if standing is None else shape_of(Commit, standing)
 
     def revoke(self, commit: Commit, *, reason: str) -> None:
-        """Let a chunk that was done have failed, for a later run, if this is the commit that stands."""
+        """Let a chunk that was done have failed, for a later run; nothing happens unless it stands so."""
         failed = Commit(
             job=commit.job,
             run=commit.run,
