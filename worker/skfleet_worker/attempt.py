@@ -52,7 +52,7 @@ def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> N
         return
     if reason := assignment.give_up_because:
         bench.check_lease()
-        _fail_chunk(message, bench, reason=reason)
+        _fail_chunk(message, bench, Failure(Blame.CHUNK, reason))
         return
     log.info("chunk.started", rows=message.chunk.rows)
     run_chunk(message, bench)
@@ -129,11 +129,11 @@ def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Wor
             naming=failure.naming,
             only_from=SCORING,
         )
-    _fail_chunk(message, bench, reason=failure.reason)
+    _fail_chunk(message, bench, failure)
 
 
-def _fail_chunk(message: ChunkMessage, bench: Workbench, *, reason: str) -> None:
+def _fail_chunk(message: ChunkMessage, bench: Workbench, failure: Failure) -> None:
     commit = failed_commit(
-        message, worker=bench.worker, attempts=bench.attempts, reason=reason, trouble=bench.trouble
-    )
+        message, worker=bench.worker, attempts=bench.attempts, reason=failure.reason, trouble=bench.trouble
+    ).model_copy(update={"rows_quarantined": failure.rows_quarantined, "rejects_key": failure.rejects_key})
     close_chunk(bench.cloud, message, commit)

@@ -30,6 +30,15 @@ class ChunkRefused(SkfleetError):
     """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
 
 
+class ChunkQuarantined(ChunkRefused):
+    """A chunk alone has more rows that cannot be read or scored than its job may have. Its end names them."""
+
+    def __init__(self, sentence: str, *, rows: int, rejects_key: str | None) -> None:
+        super().__init__(sentence)
+        self.rows = rows
+        self.rejects_key = rejects_key
+
+
 class TooManyQuarantined(JobFailed):
     """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
 
@@ -48,6 +57,9 @@ class Failure:
     reason: str
     #: A sentence that names rows: for the job's record alone, and never logged.
     naming: str = ""
+    #: Of a chunk: its quarantined rows, and the key of the object that lists them.
+    rows_quarantined: int = 0
+    rejects_key: str | None = None
 
 
 #: For each attempt that a chunk has, it may meet so many setbacks.
@@ -75,10 +87,16 @@ def weigh(
         naming = error.naming if isinstance(error, TooManyQuarantined) else ""
         return Failure(Blame.JOB, reason, naming)
     if isinstance(error, ChunkRefused):
-        return Failure(Blame.CHUNK, reason)
+        return _of_chunk(error, reason)
     if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
     return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
+
+
+def _of_chunk(error: ChunkRefused, reason: str) -> Failure:
+    if isinstance(error, ChunkQuarantined):
+        return Failure(Blame.CHUNK, reason, rows_quarantined=error.rows, rejects_key=error.rejects_key)
+    return Failure(Blame.CHUNK, reason)
 
 
 def _of_surroundings(reason: str, *, setbacks: int, most: int) -> Failure:
