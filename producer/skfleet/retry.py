@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from skfleet.dispatch import send_chunks, send_publish
 from skfleet.effect import Effect, no_effect, sent_effect
+from skfleet.lost_outputs import lost_outputs
 from skfleet.progress import Steps
 from skfleet.runs import chunk_plan, settle_run
 from skfleet_common.aws.session import Cloud
@@ -63,12 +64,19 @@ def _send(cloud: Cloud, record: JobRecord, run: int, chunks: tuple[Chunk, ...], 
 def _undone(cloud: Cloud, record: JobRecord, plan: ChunkPlan) -> tuple[int, ...]:
     """Give the chunks without a commit that is done; what a zombie commits after this does no harm."""
     numbers = [chunk.number for chunk in plan.chunks]
-    done = {
-        commit.chunk
+    done = [
+        commit
         for commit in cloud.tracker.commits(record.job, numbers)
         if commit.outcome is CommitOutcome.DONE
-    }
-    return tuple(number for number in numbers if number not in done)
+    ]
+    if len(done) < len(numbers):
+        finished = {commit.chunk for commit in done}
+        return tuple(number for number in numbers if number not in finished)
+    # Then its publication has failed, perhaps for want of what was to be published.
+    lost = lost_outputs(cloud, done)
+    for commit in lost:
+        cloud.tracker.revoke(commit, reason="Its stored output was deleted or altered.")
+    return tuple(commit.chunk for commit in lost)
 
 
 def _refuse_old(cloud: Cloud, record: JobRecord) -> None:

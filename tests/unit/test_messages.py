@@ -18,7 +18,7 @@ from skfleet_common.contracts.messages import (
     PublishMessage,
     decode,
     encode,
-    with_failures,
+    with_counts,
 )
 
 KEYS = st.none() | st.text(max_size=200)
@@ -135,7 +135,9 @@ def test_a_body_holds_only_characters_that_sqs_takes(message: ChunkMessage | Pub
 
 
 def test_a_count_of_failures_leaves_what_a_newer_version_added() -> None:
-    body = with_failures('{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', 3)
+    body = with_counts(
+        '{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', failures=3
+    )
     assert decode(body) == PublishMessage(job="a-job", run=2, failures=3)
     assert json.loads(body)["added_later"] == [1]
-    assert json.loads(with_failures(body, 4))["failures"] == 4
+    assert json.loads(with_counts(body, failures=4))["failures"] == 4

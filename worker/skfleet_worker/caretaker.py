@@ -83,8 +83,8 @@ class Caretaker:
         )
 
     def lay_to_rest(self, delivery: Delivery) -> None:
-        """Have a message that nobody can read, and that is a dead letter now, attributed to its job."""
-        self._errands.put(lambda: self._dead_letters.attribute(delivery))
+        """Have a message that nobody can read, and that is a dead letter now, told to its job."""
+        self._errands.put(lambda: self._dead_letters.tell(delivery))
 
     def _run(self) -> None:
         last_round = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -163,6 +164,23 @@ class Queue:
             in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
             delayed=int(counts["ApproximateNumberOfMessagesDelayed"]),
         )
+
+    def max_receives(self) -> int:
+        """Give after how many receives the queue lays a message with the dead letters.
+
+        Raises:
+            EnvironmentFault: it does not lay any there.
+        """
+        with cloud_faults(self._target):
+            attributes = self.client.get_queue_attributes(
+                QueueUrl=self.url, AttributeNames=["RedrivePolicy"]
+            ).get("Attributes", {})
+        try:
+            return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
+        except (KeyError, ValueError) as exc:
+            raise EnvironmentFault(
+                f"The {self._target} has no dead-letter queue; set its redrive policy."
+            ) from exc
 
     @property
     def _target(self) -> str:
