@@ -44,6 +44,8 @@ class Failure:
     reason: str
     #: A sentence that names rows: for the job's record alone, and never logged.
     naming: str = ""
+    #: Whether it is final only because there were enough attempts.
+    is_last: bool = False
 
 
 #: Errors that every chunk of the job would meet.
@@ -67,7 +69,7 @@ def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool
             return Failure(Blame.CHUNK, reason)
     if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).", is_last=True)
 
 
 def sentence(error: Exception) -> str:
