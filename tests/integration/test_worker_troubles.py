@@ -23,6 +23,7 @@ from skfleet_common.contracts.workers import Holding
 from skfleet_common.tables import open_warehouse
 from skfleet_worker.attempt import carry_out
 from skfleet_worker.bench import Workbench
+from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Assignment, Ending
 from skfleet_worker.stalls import StallReport, live_jobs
 
@@ -91,6 +92,21 @@ def test_a_copy_that_fails_for_good_costs_nothing_while_another_worker_holds_its
     # Two that hold it may each wait for the other, so not for ever.
     assert failed_at(2 * most) is Ending.ACK
     assert fleet.cloud.tracker.job(job).state is JobState.FAILED
+
+
+def test_a_worker_is_announced_again_after_what_no_table_takes(fleet: Fleet) -> None:
+    strange = Holding(job="a-job", run=1, chunk=0, attempts=10**40)
+    looks = iter([Seen(holdings=(strange,))])
+    presence = Presence(
+        fleet.cloud.tracker,
+        worker="odd",
+        supervisor_pid=os.getpid(),
+        heartbeat_seconds=0.1,
+        look=lambda: next(looks, Seen()),
+    )
+    presence.start()
+    eventually(fleet.cloud.tracker.workers)
+    presence.retire()
 
 
 def test_a_message_of_a_newer_version_is_told_to_its_job(fleet: Fleet) -> None:
