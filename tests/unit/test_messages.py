@@ -20,7 +20,7 @@ from skfleet_common.contracts.messages import (
     decode,
     encode,
     renewed,
-    with_failures,
+    with_counts,
 )
 
 KEYS = st.none() | st.text(max_size=200)
@@ -138,20 +138,22 @@ def test_a_body_holds_only_characters_that_sqs_takes(message: ChunkMessage | Pub
 
 
 def test_a_count_of_failures_leaves_what_a_newer_version_added() -> None:
-    body = with_failures('{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', 3)
+    body = with_counts(
+        '{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', failures=3
+    )
     assert decode(body) == PublishMessage(job="a-job", run=2, failures=3)
     assert json.loads(body)["added_later"] == [1]
-    assert json.loads(with_failures(body, 4))["failures"] == 4
+    assert json.loads(with_counts(body, failures=4))["failures"] == 4
 
 
 def test_failures_are_counted_up_to_what_is_read() -> None:
     body = encode(PublishMessage(job="a-job", run=1))
-    assert decode(with_failures(body, MAX_FAILURES + 1)).failures == MAX_FAILURES
+    assert decode(with_counts(body, failures=MAX_FAILURES + 1)).failures == MAX_FAILURES
 
 
 def test_failures_are_counted_beside_a_number_that_python_does_not_write() -> None:
     body = encode(PublishMessage(job="a-job", run=1))[:-1] + ',"added_later":1e400}'
-    assert decode(with_failures(body, 3)).failures == 3
+    assert decode(with_counts(body, failures=3)).failures == 3
     assert renewed(body, at_most=2) is None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
-from skfleet_worker.backoff import backoff_seconds
+from skfleet_worker.backoff import TURN_SECONDS, backoff_seconds, setback_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import run_chunk
 from skfleet_worker.completion import SCORING, close_chunk, fail_job, failed_commit, moot, was_closed
@@ -15,6 +15,7 @@ from skfleet_worker.outcomes import Blame, Failure, frames_of, is_out_of_memory,
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
 from skfleet_worker.troubles import put_trouble
+from skfleet_worker.turn import NotYourTurn
 
 ACKED = Finished(Ending.ACK)
 #: How many times as many attempts are made while another worker holds a copy.
@@ -73,8 +74,6 @@ def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) 
 def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
     """Record a failure that is final, release what may yet succeed."""
     message = assignment.message
-    # The table may not be what this scorer remembers.
-    bench.sources.forget(message.job)
     try:
         # What a worker meets after its lease, be it an error, is no longer its to record.
         bench.check_lease()
@@ -88,11 +87,12 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
         error,
         attempt=assignment.attempt,
         max_attempts=bench.settings.max_attempts,
+        setbacks=assignment.setbacks,
         # All chunks are scored: somebody who reads the old table for an hour must not cost that.
         is_patient=isinstance(message, PublishMessage),
     )
     log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
-    if failure.blame is not Blame.ATTEMPT:
+    if failure.blame in {Blame.CHUNK, Blame.JOB}:
         try:
             if not (failure.is_last and _is_in_other_hands(assignment, message, bench)):
                 _record(failure, message, bench)
@@ -104,11 +104,25 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
     put_trouble(
         bench.cloud, message, attempts=assignment.attempts, worker=bench.worker, reason=failure.reason
     )
+    return _tried_again(failure, error, assignment)
+
+
+def _tried_again(failure: Failure, error: Exception, assignment: Assignment) -> Finished:
+    if failure.blame is Blame.SURROUNDINGS:
+        return Finished(Ending.SETBACK, delay_seconds=setback_seconds(assignment.setbacks + 1))
+    if failure.blame is Blame.NOBODY:
+        return Finished(Ending.LATER, delay_seconds=_patience_seconds(error, assignment))
     return _again(assignment)
 
 
 def _again(assignment: Assignment) -> Finished:
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.attempt))
+
+
+def _patience_seconds(error: Exception, assignment: Assignment) -> int:
+    """Give how long to wait for what passes by itself; the queue's own count is the only one that grows."""
+    seconds = backoff_seconds(assignment.receive_count)
+    return min(seconds, TURN_SECONDS) if isinstance(error, NotYourTurn) else seconds
 
 
 def _is_in_other_hands(

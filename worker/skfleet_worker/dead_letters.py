@@ -39,8 +39,9 @@ from skfleet_worker.work import Work
 ROUND_PART_OF_LEASE = 2
 #: A wait of any length makes SQS ask all of its servers (SQS developer guide, long polling).
 WAIT_SECONDS = 1
-#: How long what nothing follows from stays hidden: it shall not keep readers from what lies behind it.
-HIDDEN_SECONDS = 3600
+#: How long what nothing follows from stays hidden: long enough to keep no reader from what lies behind it,
+#: short enough that `skfleet redrive` meets it.
+HIDDEN_SECONDS = 900
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -136,6 +136,11 @@ class LeaseKeeper:
         if is_lost:
             log.warning("lease.lost", message_id=lease.delivery.message_id, why=RAN_OUT)
         return not is_lost
+
+    def keep_only(self, leases: Collection[Lease]) -> None:
+        """Extend no others: after an error nobody may know of them, and they would be hidden for hours."""
+        with self._lock:
+            self._held.intersection_update(leases)
 
     def look(self) -> None:
         """Lose what has run out; without a request. A supervisor that was stopped finds out by this."""

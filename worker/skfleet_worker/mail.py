@@ -9,7 +9,7 @@ import structlog
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import NewerMessage, SkfleetError, UnreadableMessage
-from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, renewed, with_failures
+from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, renewed, with_counts
 from skfleet_common.settings import Settings
 from skfleet_worker.backoff import RENEW_AT_RECEIVE
 from skfleet_worker.lease import Lease, LeaseKeeper
@@ -55,7 +55,7 @@ class Mail:
         try:
             message = decode(delivery.body)
         except NewerMessage as exc:
-            self._put_off(lease, str(exc))
+            self._leave_to_newer(lease, str(exc))
             return None
         except UnreadableMessage as exc:
             self._bury(lease, exc)
@@ -89,14 +89,19 @@ class Mail:
 
         The queue's own count cannot tell a failure from a drain or a lost host.
         """
-        lease = work.lease
-        if not self._keeper.drop(lease):
-            return
-        body = with_failures(lease.delivery.body, work.assignment.attempt)
-        if not self._replace(lease, body, delay_seconds, reason):
+        body = with_counts(work.lease.delivery.body, failures=work.assignment.attempt)
+        self._send_again(work.lease, body, delay_seconds, reason)
+
+    def put_off(self, work: Work, *, delay_seconds: int) -> None:
+        """Have a message tried again whose attempt something around it has ended; that is counted apart."""
+        body = with_counts(work.lease.delivery.body, setbacks=work.assignment.setbacks + 1)
+        self._send_again(work.lease, body, delay_seconds, None)
+
+    def _send_again(self, lease: Lease, body: str, delay_seconds: int, reason: str | None) -> None:
+        if self._keeper.drop(lease) and not self._replace(lease, body, delay_seconds, reason):
             self._release(lease, delay_seconds, reason)
 
-    def _put_off(self, lease: Lease, reason: str) -> None:
+    def _leave_to_newer(self, lease: Lease, reason: str) -> None:
         """Leave a message to newer workers, for about as long as SQS keeps one."""
         delivery, delay = lease.delivery, NEWER_DELAY_SECONDS
         self._on_newer(delivery, reason)
@@ -145,7 +150,7 @@ class Mail:
     def _bury(self, lease: Lease, exc: UnreadableMessage) -> None:
         log.error("message.unreadable", message_id=lease.delivery.message_id, error=str(exc))
         try:
-            self._dead_letters.send([lease.delivery.body])
+            self._dead_letters.send_one(lease.delivery.body)
         except SkfleetError as fault:
             # It comes again when its lease runs out.
             log.warning("message.not_buried", message_id=lease.delivery.message_id, error=str(fault))

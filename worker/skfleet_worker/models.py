@@ -6,11 +6,13 @@ import contextlib
 import shutil
 import tempfile
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.model.bundle import LISTED_FILES, MANIFEST_FILE, Bundle, open_bundle, read_manifest
 from skfleet_worker.folders import locked
@@ -35,9 +37,8 @@ class Models:
         """Give the bundle, verified against its digest.
 
         Raises:
-            BundleRefused: its bytes are not those of the digest.
+            BundleRefused: a file of it is not in the store, or its bytes are not those of the digest.
             NotReproducibleHere: this host's versions are not those that it wants; another host's may be.
-            NoSuchObject: it is not in the store.
         """
         if digest in self._open:
             self._open.move_to_end(digest)
@@ -80,7 +81,8 @@ class Models:
 
     def _download(self, model: str, digest: str, folder: Path) -> None:
         """Copy the manifest, and the files that it lists once it is known to be the right one."""
-        manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
+        with _named(model, digest, MANIFEST_FILE):
+            manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
         listed = {file.name for file in read_manifest(manifest, digest=digest).files}
         # A name that comes from elsewhere never becomes a path here.
         if listed != set(LISTED_FILES):
@@ -89,7 +91,8 @@ class Models:
             )
         (folder / MANIFEST_FILE).write_bytes(manifest)
         for name in LISTED_FILES:
-            self._cloud.store.download(self._cloud.names.bundle_file(model, digest, name), folder / name)
+            with _named(model, digest, name):
+                self._cloud.store.download(self._cloud.names.bundle_file(model, digest, name), folder / name)
 
     def _discard(self, folder: Path) -> None:
         """Take a copy away in one step, so that nobody finds half of it."""
@@ -97,6 +100,18 @@ class Models:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(away / folder.name)
         shutil.rmtree(away, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(model: str, digest: str, name: str) -> Iterator[None]:
+    """Say of which bundle a file is gone, and what brings it back."""
+    try:
+        yield
+    except NoSuchObject as exc:
+        raise BundleRefused(
+            f"Bundle {model}@{digest[:12]} lacks its file {name} in the store; put it back or register the "
+            "model again, then take the job up with skfleet retry, or submit it with the new model."
+        ) from exc
 
 
 def _settle(part: Path, folder: Path) -> None:

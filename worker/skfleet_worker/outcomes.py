@@ -14,6 +14,10 @@ from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 class Blame(StrEnum):
     """How far a failure reaches."""
 
+    #: Nothing has failed: it is waited for, however long, and no attempt is counted.
+    NOBODY = "nobody"
+    #: What is around the chunk: disk, network, database, service. It is tried again for a quarter of an hour.
+    SURROUNDINGS = "surroundings"
     #: Released, and tried again later, perhaps by another worker.
     ATTEMPT = "attempt"
     #: The chunk has failed for good; the job goes on to its end, and fails there.
@@ -48,28 +52,43 @@ class Failure:
     is_last: bool = False
 
 
+#: For each attempt that a chunk has, it may meet so many setbacks.
+SETBACKS_AN_ATTEMPT = 4
+
 #: Errors that every chunk of the job would meet.
 _FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
 
 
-def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool = False) -> Failure:
+def weigh(
+    error: Exception, *, attempt: int, max_attempts: int, setbacks: int = 0, is_patient: bool = False
+) -> Failure:
     """Decide how far ``error``, met at the ``attempt``-th attempt that counts, reaches.
 
+    ``setbacks``: how many attempts before it were ended by what passes, or by their hosts.
     ``is_patient``: what passes by itself is waited for, however often it comes.
     """
     reason = sentence(error)
     if isinstance(error, NewerShape) or (is_patient and _may_pass(error)):
         # A newer worker, which can read it, may be on its way, as for messages.
-        return Failure(Blame.ATTEMPT, reason)
-    if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
-        if isinstance(error, _FOR_THE_WHOLE_JOB):
-            naming = error.naming if isinstance(error, TooManyQuarantined) else ""
-            return Failure(Blame.JOB, reason, naming)
-        if isinstance(error, ChunkRefused):
-            return Failure(Blame.CHUNK, reason)
+        return Failure(Blame.NOBODY, reason)
+    if _may_pass(error) or isinstance(error, OSError):
+        return _of_surroundings(reason, setbacks=setbacks, most=SETBACKS_AN_ATTEMPT * max_attempts)
+    if isinstance(error, _FOR_THE_WHOLE_JOB) and not isinstance(error, NotReproducibleHere):
+        naming = error.naming if isinstance(error, TooManyQuarantined) else ""
+        return Failure(Blame.JOB, reason, naming)
+    if isinstance(error, ChunkRefused):
+        return Failure(Blame.CHUNK, reason)
     if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
     return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).", is_last=True)
+
+
+def _of_surroundings(reason: str, *, setbacks: int, most: int) -> Failure:
+    if setbacks < most:
+        return Failure(Blame.SURROUNDINGS, reason)
+    return Failure(
+        Blame.CHUNK, f"{reason.rstrip('.')} (the last of {setbacks + 1} such setbacks).", is_last=True
+    )
 
 
 def sentence(error: Exception) -> str:

@@ -41,6 +41,8 @@ class ChunkMessage(StoredShape):
     chunk: Chunk
     #: Attempts that failed before this message was sent in place of an earlier one.
     failures: Failures = 0
+    #: Attempts that something around the chunk ended: a full disk, a database that restarts, throttling.
+    setbacks: Failures = 0
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:
@@ -71,14 +73,14 @@ def encode(message: ChunkMessage | PublishMessage) -> str:
     return message.model_dump_json(ensure_ascii=True)
 
 
-def with_failures(body: str, failures: int) -> str:
-    """Give a readable body with another count of failures; what a newer version added to it stays."""
-    count = min(failures, MAX_FAILURES)
+def with_counts(body: str, **counts: int) -> str:
+    """Give a readable body with another count of failures or setbacks; what a newer version added stays."""
+    bounded = {name: min(count, MAX_FAILURES) for name, count in counts.items()}
     try:
-        return _changed(json.loads(body), failures=count)
+        return _changed(json.loads(body), **bounded)
     except ValueError:
         # What was added holds a number that is none for JSON once read: then it is left out.
-        return encode(decode(body).model_copy(update={"failures": count}))
+        return encode(decode(body).model_copy(update=bounded))
 
 
 def renewed(body: str, *, at_most: int) -> str | None:
