@@ -67,7 +67,13 @@ class Supervisor:
         self._caretaker = Caretaker(
             cloud, settings, worker=worker, entrust=lambda work: self._inbox.put(Entrusted(work))
         )
-        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
+        self._mail = Mail(
+            cloud,
+            self._keeper,
+            settings,
+            on_unreadable=self._caretaker.lay_to_rest,
+            on_newer=self._caretaker.note_newer,
+        )
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,

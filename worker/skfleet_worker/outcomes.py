@@ -60,6 +60,8 @@ class Failure:
     #: Of a chunk: its quarantined rows, and the key of the object that lists them.
     rows_quarantined: int = 0
     rejects_key: str | None = None
+    #: Whether it is final only because there were enough attempts.
+    is_last: bool = False
 
 
 #: For each attempt that a chunk has, it may meet so many setbacks.
@@ -90,7 +92,7 @@ def weigh(
         return _of_chunk(error, reason)
     if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).", is_last=True)
 
 
 def _of_chunk(error: ChunkRefused, reason: str) -> Failure:
@@ -102,7 +104,9 @@ def _of_chunk(error: ChunkRefused, reason: str) -> Failure:
 def _of_surroundings(reason: str, *, setbacks: int, most: int) -> Failure:
     if setbacks < most:
         return Failure(Blame.SURROUNDINGS, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (the last of {setbacks + 1} such setbacks).")
+    return Failure(
+        Blame.CHUNK, f"{reason.rstrip('.')} (the last of {setbacks + 1} such setbacks).", is_last=True
+    )
 
 
 def sentence(error: Exception) -> str:

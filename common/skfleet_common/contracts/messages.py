@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
@@ -76,7 +76,25 @@ def encode(message: ChunkMessage | PublishMessage) -> str:
 def with_counts(body: str, **counts: int) -> str:
     """Give a readable body with another count of failures or setbacks; what a newer version added stays."""
     bounded = {name: min(count, MAX_FAILURES) for name, count in counts.items()}
-    return json.dumps(json.loads(body) | bounded, separators=(",", ":"))
+    try:
+        return _changed(json.loads(body), **bounded)
+    except ValueError:
+        # What was added holds a number that is none for JSON once read: then it is left out.
+        return encode(decode(body).model_copy(update=bounded))
+
+
+def renewed(body: str, *, at_most: int) -> str | None:
+    """Give a body of any version that counts how often it was sent afresh; None if that was often enough."""
+    try:
+        given = json.loads(body)
+        count = given.get("renewals", 0)
+        return _changed(given, renewals=count + 1) if isinstance(count, int) and count < at_most else None
+    except ValueError:
+        return None
+
+
+def _changed(given: dict[str, Any], **fields: int) -> str:
+    return json.dumps(given | fields, separators=(",", ":"), allow_nan=False)
 
 
 def decode(body: str) -> ChunkMessage | PublishMessage:
