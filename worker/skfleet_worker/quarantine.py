@@ -71,13 +71,13 @@ def too_many(cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int) ->
     rows = sum(count for _, count in by_chunk)
     # What a chunk has that failed was not looked for any further than this.
     more = any(it.outcome is CommitOutcome.FAILED and it.rows_quarantined >= NAMED_AT_MOST for it in having)
-    first, where = _first_named(cloud, having), rejects_address(cloud, job)
+    first = _first_named(cloud, having)
     chunks = ", ".join(f"chunk {chunk} ({counted(count)})" for chunk, count in by_chunk[:NAMED_AT_MOST])
     others = len(by_chunk) - NAMED_AT_MOST
     chunks += f" and {others} more chunks" if others > 0 else ""
     return TooManyQuarantined(
         f"{'At least ' if more else ''}{counted(rows)} cannot be read or scored, and --max-rejects allows "
-        f"{most:,}: {chunks}. They are listed below {where}; mend them, leave them out with --where, or "
+        f"{most:,}: {chunks}. List them with skfleet rejects {job}; mend them, leave them out with --where, or "
         "submit again with a higher --max-rejects.",
         naming=f"The first: {'; '.join(first)}." if first else "",
     )
@@ -87,11 +87,6 @@ def too_many_in_chunk(rows: int, *, most: int) -> str:
     """Say of one chunk alone that it has too many, for its commit, which names no rows."""
     more = "At least " if rows >= NAMED_AT_MOST else ""
     return f"{more}{counted(rows)} cannot be read or scored; --max-rejects allows {most:,} in the whole job."
-
-
-def rejects_address(cloud: Cloud, job: str) -> str:
-    """Give where a person finds the job's rejected rows."""
-    return f"s3://{cloud.store.bucket}/{cloud.names.job_prefix(job)}rejects/"
 
 
 def _first_named(cloud: Cloud, commits: Sequence[Commit]) -> list[str]:

@@ -37,7 +37,7 @@ class BundleSpoilt(Fault):
 class BundleDeleted(BundleSpoilt):
     """Somebody deletes the model's file."""
 
-    reason = "lacks its file model.skops in the store"
+    reason = "lacks its file model.skops .*skfleet retry"
 
     def spoil(self, trial: Trial) -> None:
         store = trial.place.cloud.store

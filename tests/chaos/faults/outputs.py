@@ -11,7 +11,7 @@ from tests.chaos.trial import Trial
 class OutputSpoilt(Fault):
     """A committed object is not what was committed: the job fails, and its retry scores the chunk anew."""
 
-    reason = r"chunk \d+ .*skfleet retry"
+    reason = r"stored output of chunk \d+ .*skfleet retry"
 
     def strike(self, trial: Trial) -> None:
         commit = self.rng.choice(trial.wait_for(trial.commits, "a chunk is committed"))
