@@ -63,7 +63,8 @@ def test_rows_of_done_and_failed_chunks_are_counted_together_and_named_apart(
     reason, naming = verdict(cloud, job.job)
     assert reason.startswith(
         "1 of 4 chunks failed. Chunk 0: The connection broke. At least 15 rows cannot be read or scored, and "
-        "--max-rejects allows 1: chunk 1 (1 row), chunk 2 (12 rows), chunk 3 (2 rows). List them with skfleet rejects"
+        "--max-rejects allows 1: chunk 1 (1 row), chunk 2 (12 rows), chunk 3 (2 rows). "
+        "List them with skfleet rejects"
     )
     named = "; ".join(f"id={number} (odd)" for number in [7, *range(20, 29)])
     assert naming == f"The first: {named}."

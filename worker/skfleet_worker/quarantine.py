@@ -77,8 +77,8 @@ def too_many(cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int) ->
     chunks += f" and {others} more chunks" if others > 0 else ""
     return TooManyQuarantined(
         f"{'At least ' if more else ''}{counted(rows)} cannot be read or scored, and --max-rejects allows "
-        f"{most:,}: {chunks}. List them with skfleet rejects {job}; mend them, leave them out with --where, or "
-        "submit again with a higher --max-rejects.",
+        f"{most:,}: {chunks}. List them with skfleet rejects {job}; mend them, leave them out with --where, "
+        "or submit again with a higher --max-rejects.",
         naming=f"The first: {'; '.join(first)}." if first else "",
     )
 
