@@ -153,10 +153,12 @@ def _is_moot(
     message: ChunkMessage | PublishMessage, cloud: Cloud, records: dict[str, JobRecord | None]
 ) -> bool:
     """Whether a worker would have nothing to do for a message."""
-    if message.job not in records:
+    record = records.get(message.job)
+    # A message of a later run than was read here comes of a retry since then.
+    if message.job not in records or (record is not None and record.run < message.run):
         try:
-            records[message.job] = cloud.tracker.job(message.job)
+            record = cloud.tracker.job(message.job)
         except NoSuchJob:
-            records[message.job] = None
-    record = records[message.job]
+            record = None
+        records[message.job] = record
     return record is None or record.state.is_terminal or record.run != message.run

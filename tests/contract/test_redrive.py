@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace as changed
 
 import pytest
@@ -11,6 +13,7 @@ from tests.contract.stored_jobs import messages_in, store_job
 
 from skfleet.progress import Silent
 from skfleet.redrive import redrive
+from skfleet.retry import retry
 from skfleet_common.aws.queue import Depth
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.chunks import Chunk, IdRange
@@ -136,6 +139,29 @@ def test_letters_that_came_after_it_began_stay(cloud: Cloud) -> None:
     # By its clock an hour has passed since it began, by SQS's clock the letter is young.
     assert redrive(cloud, steps=SILENT, clock=lambda: next(times)).sent == {}
     assert cloud.dead_letters.approximate_depth().visible == 1
+
+
+def test_a_letter_of_a_retry_that_began_meanwhile_is_not_dropped(cloud: Cloud) -> None:
+    job = store_job(cloud, chunks=1, state=JobState.FAILED).job
+    bury(cloud, chunk_message(job))
+    said: list[int] = []
+
+    class Listener(Silent):
+        """The job is retried, and its message dies again, right after its old letter was dropped."""
+
+        @contextmanager
+        def step(self, *_: object, **__: object) -> Iterator[Listener]:
+            yield self
+
+        def reach(self, done: int, _total: int | None = None) -> None:
+            if not said:
+                retry(cloud, job, steps=SILENT)
+                bury(cloud, *messages_in(cloud))
+            said.append(done)
+
+    done = redrive(cloud, steps=Listener())
+    assert (done.dropped, done.sent) == ({job: 1}, {job: 1})
+    assert [(message.job, message.run) for message in messages_in(cloud)] == [(job, 2)]
 
 
 def test_two_at_once_send_every_letter_once(cloud: Cloud) -> None:

@@ -129,7 +129,7 @@ def test_work_that_leaves_after_its_last_attempt_counts_it(fleet: Fleet) -> None
     keeper = LeaseKeeper(
         fleet.cloud.queue, lease_seconds=60, heartbeat_seconds=20, clock=host_seconds, on_lost=lambda _: None
     )
-    mail = Mail(fleet.cloud, keeper, fleet.settings, on_unreadable=lambda _: None)
+    mail = Mail(fleet.cloud, keeper, fleet.settings, on_unreadable=lambda _: None, on_newer=lambda *_: None)
     counts = []
     for _ in range(3):
         (delivery,) = eventually(fleet.cloud.queue.receive)

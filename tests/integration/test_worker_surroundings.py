@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -95,3 +96,20 @@ def test_metadata_that_somebody_names_is_asked_even_where_aws_clients_ask_none(f
         environment = fleet.environment(metadata_url=instance.url) | {"AWS_EC2_METADATA_DISABLED": "true"}
         with _running(fleet, environment) as process:
             assert process.wait(timeout=60) == 0
+
+
+def test_a_host_that_fails_whatever_it_takes_costs_no_job(fleet: Fleet) -> None:
+    fleet.sql(
+        "CREATE OR REPLACE VIEW slow AS SELECT * FROM flights"
+        " WHERE CASE WHEN id % 400 = 1 THEN pg_sleep(1.5)::text = '' ELSE true END"
+    )
+    good = fleet.start_worker(max_attempts=1, cache_dir=fleet.folder / "good")
+    bad = fleet.start_worker(max_attempts=1, cache_dir=fleet.folder / "bad")
+    good.wait_for("scorer.ready")
+    bad.wait_for("scorer.ready")
+    # As cleaners of temporary files do.
+    shutil.rmtree(next((fleet.folder / "bad" / "scratch").glob("*/scorer-0")))
+    job = fleet.submit(rows=4_000, chunk_rows=400, table="slow")
+    assert fleet.wait(job).state is JobState.SUCCEEDED
+    fleet.assert_published(job, rows=4_000)
+    assert bad.said("worker.rests")

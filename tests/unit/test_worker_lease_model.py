@@ -38,7 +38,9 @@ class Desk:
             on_lost=self.lost.append,
         )
         cloud: Any = SimpleNamespace(queue=queue, dead_letters=None)
-        self.mail = Mail(cloud, self.keeper, Settings(), on_unreadable=lambda _: None)
+        self.mail = Mail(
+            cloud, self.keeper, Settings(), on_unreadable=lambda _: None, on_newer=lambda *_: None
+        )
 
     def pass_time(self, seconds: float) -> None:
         self.sqs.now += seconds

@@ -31,7 +31,7 @@ from skfleet_worker.completion import moot, was_closed
 from skfleet_worker.holders import Holders
 from skfleet_worker.lost_chunks import close_lost
 from skfleet_worker.renewals import Renewals
-from skfleet_worker.unreadable import Unreadable
+from skfleet_worker.unreadable import GARBLED, Unreadable
 from skfleet_worker.work import Work
 
 #: A round goes on until nothing is left, but no longer than this part of a lease: then what it read first
@@ -39,8 +39,9 @@ from skfleet_worker.work import Work
 ROUND_PART_OF_LEASE = 2
 #: A wait of any length makes SQS ask all of its servers (SQS developer guide, long polling).
 WAIT_SECONDS = 1
-#: How long what nothing follows from stays hidden: it shall not keep readers from what lies behind it.
-HIDDEN_SECONDS = 3600
+#: How long what nothing follows from stays hidden: long enough to keep no reader from what lies behind it,
+#: short enough that `skfleet redrive` meets it.
+HIDDEN_SECONDS = 900
 
 log = structlog.get_logger()
 
@@ -77,9 +78,9 @@ class DeadLetters:
                         "dead_letter.not_settled", message_id=delivery.message_id, kind=type(exc).__name__
                     )
 
-    def tell(self, delivery: Delivery) -> None:
-        """Tell the job that an unreadable message names, as far as it names one; it stays a dead letter."""
-        self._unreadable.tell(delivery)
+    def tell(self, delivery: Delivery, *, reason: str = GARBLED) -> None:
+        """Tell the job that an unreadable message names, as far as it names one; nothing else follows yet."""
+        self._unreadable.tell(delivery, reason=reason)
 
     def _settle(self, delivery: Delivery, holders: Holders) -> None:
         try:

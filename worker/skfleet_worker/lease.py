@@ -16,6 +16,10 @@ from skfleet_worker.deadline import OVER, Deadline
 #: A message stays hidden at most twelve hours from its receipt (SQS developer guide, visibility timeout).
 MAX_LEASE_SECONDS = 12 * 3600.0
 
+#: Of up to ten connections that boto3's client keeps. A slow call takes seconds; a row must fit a heartbeat.
+CALLS_AT_ONCE = 10
+CALLS_IN_A_ROW = 4
+
 RAN_OUT = "it ran out"
 
 log = structlog.get_logger()
@@ -146,14 +150,30 @@ class LeaseKeeper:
                 self._lose(lease, why=RAN_OUT)
 
     def beat(self) -> None:
-        """Extend every held lease once."""
-        for lease in self._all_held():
+        """Extend every held lease once; many in several threads, or a slow queue would cost the last ones."""
+        leases = self._all_held()
+        rows = min(CALLS_AT_ONCE, -(-len(leases) // CALLS_IN_A_ROW))
+        others = [
+            threading.Thread(target=self._beat_row, args=(leases[row::rows],), name="leases", daemon=True)
+            for row in range(1, rows)
+        ]
+        for other in others:
+            other.start()
+        self._beat_row(leases[:: rows or 1])
+        for other in others:
+            other.join()
+
+    def _beat_row(self, leases: list[Lease]) -> None:
+        for lease in leases:
             # Read again for each: one slow call must not make the others' arithmetic old.
             now = self._clock()
-            if lease.is_lost(now):
-                self._lose(lease, why=RAN_OUT)
-            elif not lease.is_stuck(now) and not self._extend(lease, now):
-                self._lose(lease, why="the queue says so")
+            try:
+                if lease.is_lost(now):
+                    self._lose(lease, why=RAN_OUT)
+                elif not lease.is_stuck(now) and not self._extend(lease, now):
+                    self._lose(lease, why="the queue says so")
+            except Exception as exc:  # noqa: BLE001  (the worker would lose all the others that it holds)
+                log.error("lease.beat_failed", kind=type(exc).__name__)  # noqa: TRY400  (it may hold receipts)
 
     def _extend(self, lease: Lease, now: float) -> bool:
         """Extend a lease; False when the queue says that it is lost."""
@@ -196,7 +216,4 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._heartbeat_seconds):
-            try:
-                self.beat()
-            except Exception as exc:  # noqa: BLE001  (without this thread the worker would lose all it holds)
-                log.error("lease.beat_failed", kind=type(exc).__name__)  # noqa: TRY400  (it may hold receipts)
+            self.beat()

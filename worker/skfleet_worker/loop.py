@@ -12,6 +12,7 @@ import structlog
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.settings import Settings
+from skfleet_worker.backoff import Rest
 from skfleet_worker.boot import Boot
 from skfleet_worker.caretaker import Caretaker
 from skfleet_worker.clock import host_seconds
@@ -36,6 +37,8 @@ from skfleet_worker.work import Work
 TICK_SECONDS = 0.5
 #: How long after a drain's end the poll under way is waited for: what was released comes at once or never.
 LAST_WORD_SECONDS = 2.0
+
+RESTS = "its worker rests after a setback"
 
 log = structlog.get_logger()
 
@@ -64,7 +67,13 @@ class Supervisor:
         self._caretaker = Caretaker(
             cloud, settings, worker=worker, entrust=lambda work: self._inbox.put(Entrusted(work))
         )
-        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
+        self._mail = Mail(
+            cloud,
+            self._keeper,
+            settings,
+            on_unreadable=self._caretaker.lay_to_rest,
+            on_newer=self._caretaker.note_newer,
+        )
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
@@ -86,6 +95,7 @@ class Supervisor:
         )
         self._boot = Boot()
         self._pace = Pace()
+        self._rest = Rest()
         self._drain = Drain(drain_seconds=settings.drain_seconds, clock=clock)
         self._interruptions = interruption_watch(settings, tell=self._inbox.put)
         self._is_draining = False
@@ -127,9 +137,11 @@ class Supervisor:
         else:
             self._hand_out()
             self._crew.fill()
-            self._intake.ask(self._crew)
+            if not self._rest.is_on(self._clock()):
+                self._intake.ask(self._crew)
         self._seen = self._crew.seen(self._intake.waiting)
-        self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
+        is_idle = not self._drain.is_on and not self._rest.is_on(self._clock())
+        self._caretaker.has_room = is_idle and bool(self._crew.free())
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
@@ -173,17 +185,27 @@ class Supervisor:
         work = scorer.take_back()
         if work is None:
             return
-        if not self._drain.is_on:
+        if message.ending is Ending.SETBACK:
+            self._stumble()
+        elif not self._drain.is_on:
             # The next chunk first: what the queue says to the last one can wait.
             self._hand_out()
         if message.ending is Ending.ACK:
+            self._rest.recover()
             self._mail.ack(work.lease)
         elif message.ending is Ending.RELEASE:
             self._mail.retry(work, delay_seconds=message.delay_seconds)
+        elif message.ending is Ending.SETBACK:
+            self._mail.put_off(work, delay_seconds=message.delay_seconds)
         elif message.ending is Ending.LATER:
             self._mail.release(work.lease, delay_seconds=message.delay_seconds)
         else:
             self._mail.release(work.lease, reason="its scorer saw the lease run out")
+
+    def _stumble(self) -> None:
+        log.warning("worker.rests", seconds=self._rest.stumble(self._clock()))
+        # Another host may do better.
+        self._intake.release(RESTS)
 
     def _on_end(self, scorer: Scorer, ended: Ended) -> None:
         work = ended.work
@@ -205,6 +227,8 @@ class Supervisor:
     def _take(self, event: Event) -> None:
         if isinstance(event, Arrived):
             self._intake.take(event)
+            if self._rest.is_on(self._clock()):
+                self._intake.release(RESTS)
         elif isinstance(event, Entrusted):
             self._intake.put_back(event.work)
         elif isinstance(event, Lost):
@@ -231,6 +255,8 @@ class Supervisor:
 
     def _hand_out(self) -> None:
         now = self._clock()
+        if self._rest.is_on(now):
+            return
         for scorer in self._crew.free():
             if work := self._intake.next(now):
                 self._salvage.begin(work, now)

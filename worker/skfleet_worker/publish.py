@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.tables.port import Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
-from skfleet_worker.quarantine import NAMED_AT_MOST, quarantined_ids, rejects_address, too_many
+from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
 from skfleet_worker.turn import give_turn_back, take_turn
 
@@ -168,16 +167,8 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
     Raises:
         TooManyQuarantined: it says in which chunks, and names the first rows.
     """
-    by_chunk = [(commit.chunk, commit.rows_quarantined) for commit in commits if commit.rows_quarantined]
-    if sum(rows for _, rows in by_chunk) <= spec.max_rejects:
-        return
-    first: list[str] = []
-    for commit in commits:
-        if commit.rows_quarantined and commit.rejects_key and len(first) < NAMED_AT_MOST:
-            rejected = pq.read_table(io.BytesIO(bench.cloud.store.get(commit.rejects_key)))
-            first += quarantined_ids(rejected)[: NAMED_AT_MOST - len(first)]
-    where = rejects_address(bench.cloud, spec.job)
-    raise too_many(by_chunk, most=spec.max_rejects, first=first, where=where)
+    if sum(commit.rows_quarantined for commit in commits) > spec.max_rejects:
+        raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
 
 
 def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBatch]:

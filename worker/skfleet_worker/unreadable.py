@@ -46,8 +46,10 @@ class Unreadable:
         self._told: set[str] = set()
         self._settled: set[str] = set()
 
-    def tell(self, delivery: Delivery, *, reason: str = GARBLED) -> None:
-        """Tell the job that a message names, as far as it names one."""
+    def tell(self, delivery: Delivery, *, reason: str) -> None:
+        """Tell the job that a message names, as far as it names one; each message is told of once."""
+        if _digest(delivery.body) in self._told:
+            return
         clue = clue_in(delivery.body)
         record = self._live(clue) if clue else None
         if clue and record:
