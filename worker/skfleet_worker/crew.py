@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
+from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.settings import Settings
 from skfleet_worker.deadline import Deadline
 from skfleet_worker.presence import Seen
@@ -62,6 +63,11 @@ class Scorer:
     def is_free(self) -> bool:
         """Whether it can be given work now."""
         return self.is_ready and self.work is None
+
+    @property
+    def is_on_chunk(self) -> bool:
+        """Whether it works on a chunk, not on a publication."""
+        return self.work is not None and isinstance(self.work.assignment.message, ChunkMessage)
 
     @property
     def pid(self) -> int | None:

@@ -67,8 +67,12 @@ class Intake:
         self._waiting = deque(work for work in self._waiting if work.lease is not lease)
 
     def ask(self, crew: Crew) -> None:
-        """Ask for what can start now; beyond that one chunk is kept ready, only while all are busy."""
-        room = len(crew.free()) or (1 if crew.has_ready else 0)
+        """Ask for what can start now; beyond that one chunk is kept ready, only while all are busy.
+
+        Not behind publications alone: they may take an hour, and another worker may be idle.
+        """
+        is_scoring = any(scorer.is_on_chunk for scorer in crew.busy())
+        room = len(crew.free()) or (1 if is_scoring and crew.has_ready else 0)
         wanted = room - len(self._waiting) - self._asked
         if wanted > 0:
             self._asked += wanted

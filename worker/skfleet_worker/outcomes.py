@@ -111,6 +111,8 @@ def _of_surroundings(reason: str, *, setbacks: int, most: int) -> Failure:
 
 def sentence(error: Exception) -> str:
     """Say what an error was; one that is not ours may hold row values in its words, so its place must do."""
+    if isinstance(error, UnreadableShape):
+        return f"{error} What was stored of the job is damaged; submit the job again."
     if isinstance(error, SkfleetError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)

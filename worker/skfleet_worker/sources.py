@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import Column, SourceTable
-from skfleet_common.contracts.errors import SourceChanged
+from skfleet_common.contracts.errors import JobFailed, SourceChanged
 from skfleet_common.contracts.jobs import JobSpec, OutputColumn
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import Catalogue
@@ -34,7 +34,15 @@ class Source:
 
         Raises:
             SourceChanged: a needed column is gone or has another type.
+            JobFailed: the spec asks for what the model does not give.
         """
+        given = {column.name for column in manifest.output_columns()}
+        for output in self.spec.output_columns:
+            if not is_verbatim(output) and output.name not in given:
+                raise JobFailed(
+                    f"The job's stored spec asks for the output column {output.name}, which its model does "
+                    "not give; submit the job again."
+                )
         for feature in manifest.features:
             column = self._column(feature.column)
             if column.dtype is not feature.dtype:
