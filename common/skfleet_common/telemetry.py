@@ -5,13 +5,16 @@ Metrics are lines of the same log, in CloudWatch's embedded metric format: no re
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 
@@ -28,6 +31,24 @@ class Measured:
     unit: Literal["Count", "Seconds"]
 
 
+class _Stderr(io.TextIOBase):
+    """The standard error. It may be a full disk or a closed pipe: a line that is lost costs no work."""
+
+    def write(self, text: str) -> int:
+        """Write at once, past any buffer: what a full disk refused would be kept there and fail again."""
+        try:
+            target = sys.stderr.fileno()
+        except OSError:
+            # Not a file, as where a test captures it.
+            sys.stderr.write(text)
+            return len(text)
+        rest = text.encode(errors="backslashreplace")
+        with suppress(OSError):
+            while rest:
+                rest = rest[os.write(target, rest) :]
+        return len(text)
+
+
 def configure_logs(level: str) -> None:
     """Send the log to stderr as JSON lines, from ``level`` (debug, info, warning, error) up."""
     structlog.configure(
@@ -40,7 +61,7 @@ def configure_logs(level: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         # One write a line: several scorers share this stderr.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
 
@@ -48,8 +69,7 @@ def configure_logs(level: str) -> None:
 def emit_metrics(fleet: str, metrics: Mapping[str, Measured], *, now: datetime) -> None:
     """Write a line of metrics to the log, whatever its level."""
     # One write a line, as for the log itself.
-    sys.stderr.write(metrics_line(fleet, metrics, now=now) + "\n")
-    sys.stderr.flush()
+    _Stderr().write(metrics_line(fleet, metrics, now=now) + "\n")
 
 
 def metrics_line(fleet: str, metrics: Mapping[str, Measured], *, now: datetime) -> str:

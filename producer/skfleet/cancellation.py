@@ -44,6 +44,12 @@ def cancel(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher]) -
             raise Refused(
                 f"Job {job} has succeeded, and {record.output_table} is published; nothing was cancelled."
             )
+        if record.state is JobState.FAILED:
+            return no_effect(
+                record,
+                f"Job {job} is FAILED already, and stays so unless somebody retries it; nothing is left to "
+                "cancel.",
+            )
         if record.state.is_terminal:
             return no_effect(record, f"Job {job} is {record.state} already; nothing is left to cancel.")
         if record.state is JobState.PUBLISHING:

@@ -92,9 +92,9 @@ class Terminal:
             task = progress.add_task(title, total=total)
             yield _TerminalStep(progress, task)
             done = progress.tasks[0]
-            progress.update(
-                task, total=done.completed or done.total or 1, completed=done.completed or done.total or 1
-            )
+            # A total may have been an estimate, and a step without counts is all done.
+            reached = done.completed or done.total or 0
+            progress.update(task, total=reached, completed=reached)
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
 from skfleet.progress import Steps
-from skfleet_common.aws.queue import MAX_BATCH_ENTRIES, Delivery
+from skfleet_common.aws.queue import MAX_BATCH_ENTRIES, Delivery, Queue
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
@@ -18,6 +19,9 @@ from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, deco
 
 #: A poll this long asks all of SQS's servers, so that an empty reply means that nothing is left (SQS guide).
 POLL_SECONDS = 1
+
+#: A message may be older than its age says, which is in whole seconds.
+AGE_ERROR_SECONDS = 1.0
 
 
 class Redriven(BaseModel):
@@ -43,24 +47,38 @@ class _Tally:
     newer: int = 0
     unreadable: int = 0
 
+    @property
+    def handled(self) -> int:
+        """Letters that were sent back or dropped."""
+        return self.sent.total() + self.dropped.total() + self.newer
 
-def redrive(cloud: Cloud, *, limit: int | None = None, dry_run: bool = False, steps: Steps) -> Redriven:
-    """Send dead letters back, at most ``limit``, and none that came after this began.
+
+def redrive(
+    cloud: Cloud,
+    *,
+    limit: int | None = None,
+    dry_run: bool = False,
+    steps: Steps,
+    clock: Callable[[], float] = time.monotonic,
+) -> Redriven:
+    """Send back or drop dead letters, at most ``limit``, and none that came after this began.
 
     Letters that are left where they are, all of them in a dry run, are hidden from others meanwhile.
     """
-    depth = cloud.dead_letters.approximate_depth().total
-    most = depth if limit is None else min(limit, depth)
     tally = _Tally()
     records: dict[str, JobRecord | None] = {}
     kept: list[Delivery] = []
-    handled = 0
-    with steps.step("Reading dead letters", total=most, unit="messages") as step:
+    letters = _Letters(cloud.dead_letters, clock)
+    with steps.step("Reading dead letters", total=limit, unit="messages") as step:
         try:
-            for deliveries in _batches(cloud, most):
+            while limit is None or tally.handled < limit:
+                left = MAX_BATCH_ENTRIES if limit is None else limit - tally.handled
+                deliveries, others = letters.receive(limit=left)
+                kept += others
+                if not deliveries:
+                    break
                 kept += _handle(deliveries, cloud, records, tally, dry_run=dry_run)
-                handled += len(deliveries)
-                step.reach(handled)
+                step.reach(tally.handled)
         finally:
             for delivery in kept:
                 cloud.dead_letters.release(delivery)
@@ -73,17 +91,29 @@ def redrive(cloud: Cloud, *, limit: int | None = None, dry_run: bool = False, st
     )
 
 
-def _batches(cloud: Cloud, most: int) -> Iterator[list[Delivery]]:
-    """Give up to ``most`` dead letters, each once, even if the lease of one that is kept runs out."""
-    seen: set[str] = set()
-    while len(seen) < most:
-        limit = min(MAX_BATCH_ENTRIES, most - len(seen))
-        deliveries = cloud.dead_letters.receive(limit=limit, wait_seconds=POLL_SECONDS)
-        new = [delivery for delivery in deliveries if delivery.message_id not in seen]
-        if not new:
-            return
-        seen.update(delivery.message_id for delivery in new)
-        yield new
+class _Letters:
+    """The letters that are in a queue now, each once, even if the lease of one that is kept runs out."""
+
+    def __init__(self, queue: Queue, clock: Callable[[], float]) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._began = clock()
+        self._seen: set[str] = set()
+
+    def receive(self, *, limit: int) -> tuple[list[Delivery], list[Delivery]]:
+        """Take some that were there at the beginning, and others, which are to be put back; none: the end.
+
+        SQS's own count of its messages lags by minutes, so it is not asked.
+        """
+        since_began = self._clock() - self._began
+        mine: list[Delivery] = []
+        others: list[Delivery] = []
+        for delivery in self._queue.receive(limit=limit, wait_seconds=POLL_SECONDS):
+            age = delivery.age_seconds
+            came_after = age is not None and age + AGE_ERROR_SECONDS <= since_began
+            (others if came_after or delivery.message_id in self._seen else mine).append(delivery)
+        self._seen.update(delivery.message_id for delivery in mine)
+        return mine, others
 
 
 def _handle(
@@ -123,10 +153,12 @@ def _is_moot(
     message: ChunkMessage | PublishMessage, cloud: Cloud, records: dict[str, JobRecord | None]
 ) -> bool:
     """Whether a worker would have nothing to do for a message."""
-    if message.job not in records:
+    record = records.get(message.job)
+    # A message of a later run than was read here comes of a retry since then.
+    if message.job not in records or (record is not None and record.run < message.run):
         try:
-            records[message.job] = cloud.tracker.job(message.job)
+            record = cloud.tracker.job(message.job)
         except NoSuchJob:
-            records[message.job] = None
-    record = records[message.job]
+            record = None
+        records[message.job] = record
     return record is None or record.state.is_terminal or record.run != message.run

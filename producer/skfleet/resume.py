@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from skfleet.dispatch import send_chunks, send_publish
-from skfleet.effect import Effect, no_effect
+from skfleet.effect import Effect, no_effect, sent_effect
 from skfleet.progress import Steps
 from skfleet.runs import chunk_plan, chunks_of_run
 from skfleet_common.aws.session import Cloud
@@ -39,14 +39,7 @@ def resume(cloud: Cloud, job: str, *, steps: Steps) -> Effect:
         if undone
         else "all its chunks are done; workers were asked to end it."
     )
-    return Effect(
-        job=job,
-        state=cloud.tracker.job(job).state,
-        run=record.run,
-        changed=True,
-        sent=sent,
-        sentence=f"Job {job} goes on: {what}",
-    )
+    return sent_effect(cloud, job, run=record.run, sent=sent, sentence=f"Job {job} goes on: {what}")
 
 
 def positions_to_send(done: Iterable[int], run_chunks: int, *, fan_in: int) -> Iterator[int]:
@@ -65,14 +58,8 @@ def positions_to_send(done: Iterable[int], run_chunks: int, *, fan_in: int) -> I
 
 def _publish_again(cloud: Cloud, record: JobRecord) -> Effect:
     sent = send_publish(cloud, record)
-    standing = cloud.tracker.job(record.job)
     if not sent:
+        standing = cloud.tracker.job(record.job)
         return no_effect(standing, f"Job {record.job} is {standing.state}; nothing is left to do.")
-    return Effect(
-        job=record.job,
-        state=standing.state,
-        run=record.run,
-        changed=True,
-        sent=sent,
-        sentence=f"Job {record.job} goes on: its chunks are done, and its publication is asked for again.",
-    )
+    sentence = f"Job {record.job} goes on: its chunks are done, and its publication is asked for again."
+    return sent_effect(cloud, record.job, run=record.run, sent=sent, sentence=sentence)

@@ -12,25 +12,30 @@ from skfleet_common.contracts.runs import RunPlan
 FIRST_RUN = 1
 
 
-def chunk_plan(cloud: Cloud, job: str) -> ChunkPlan:
+class PlanLost(Refused):
+    """What a job's plan said is gone. The user submits the job again, after a cancel if it has not ended."""
+
+
+def chunk_plan(cloud: Cloud, job: str, *, has_ended: bool = False) -> ChunkPlan:
     """Give all chunks of a job.
 
     Raises:
-        Refused: the plan is gone.
+        PlanLost: the plan is gone.
     """
-    return ChunkPlan.from_json(_stored(cloud, cloud.names.plan(job), job))
+    return ChunkPlan.from_json(_stored(cloud, cloud.names.plan(job), job, has_ended=has_ended))
 
 
 def chunks_of_run(cloud: Cloud, record: JobRecord, plan: ChunkPlan) -> tuple[Chunk, ...]:
     """Give the chunks of a job's present run; the first run has them all.
 
     Raises:
-        Refused: the run's plan is gone.
+        PlanLost: the run's plan is gone.
     """
     if record.run == FIRST_RUN:
         return plan.chunks
     key = cloud.names.run_plan(record.job, record.run)
-    return chosen(plan, RunPlan.from_json(_stored(cloud, key, record.job)))
+    raw = _stored(cloud, key, record.job, has_ended=record.state.is_terminal)
+    return chosen(plan, RunPlan.from_json(raw))
 
 
 def settle_run(
@@ -40,7 +45,7 @@ def settle_run(
     key = cloud.names.run_plan(record.job, record.run + 1)
     run_plan = RunPlan(job=record.job, run=record.run + 1, chunks=undone)
     if not cloud.store.put_new(key, run_plan.to_json()):
-        run_plan = RunPlan.from_json(_stored(cloud, key, record.job))
+        run_plan = RunPlan.from_json(_stored(cloud, key, record.job, has_ended=True))
     return chosen(plan, run_plan)
 
 
@@ -50,11 +55,11 @@ def chosen(plan: ChunkPlan, run_plan: RunPlan) -> tuple[Chunk, ...]:
     return tuple(by_number[number] for number in run_plan.chunks)
 
 
-def _stored(cloud: Cloud, key: str, job: str) -> bytes:
+def _stored(cloud: Cloud, key: str, job: str, *, has_ended: bool) -> bytes:
     try:
         return cloud.store.get(key)
     except NoSuchObject as exc:
-        raise Refused(
-            f"Job {job} has lost its plan {key}, so nobody can say what is left to do; "
-            f"end it with skfleet cancel {job}, and submit it again."
+        remedy = "submit it again" if has_ended else f"end it with skfleet cancel {job}, and submit it again"
+        raise PlanLost(
+            f"Job {job} has lost its plan {key}, so nobody can say what is left to do; {remedy}."
         ) from exc

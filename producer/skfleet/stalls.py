@@ -12,7 +12,7 @@ from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.stalls import Straggler, quiet_seconds, stragglers
 
 if TYPE_CHECKING:
-    from skfleet.job import JobStatus
+    from skfleet.status import JobStatus
 
 #: Stragglers that ``status`` lists, and those that a note names.
 SHOWN = 20
@@ -38,7 +38,10 @@ def words(status: JobStatus) -> str | None:
         return f"{quiet}, and no worker is alive; start some (locally: skfleet local up)"
     named = "; ".join(str(straggler) for straggler in status.stragglers[:NAMED_AT_MOST])
     more = len(status.stragglers) - NAMED_AT_MOST
-    return f"{quiet}; it waits for {named}" + (f"; and for {more} more" if more > 0 else "")
+    waits = f"{quiet}; it waits for {named}" + (f"; and for {more} more" if more > 0 else "")
+    if any(straggler.worker for straggler in status.stragglers):
+        return waits
+    return f"{waits}; if their messages are lost, send them again with: skfleet resume {status.job}"
 
 
 def find_stall(

@@ -15,12 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.chaos import report
 from tests.chaos.run import Outcome
 from tests.chaos.scenarios import FAULTS, Scenario, drawn
-from tests.chaos.suite import play_all, warm_place
+from tests.chaos.suite import RUNS, play_all, warm_place
 
-RUNS = 200
 #: The suite ends by then, with fewer runs on a slow machine.
 MINUTES = 29.0
 INTERRUPTED = 130
+#: Where there is no bar: a line after so many runs.
+LINE_RUNS = 10
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Screen:
             self._print(f"{outcome.scenario}: {outcome.seconds:.1f} s, hit: {hits}")
             for entry in outcome.timeline:
                 self._print(f"  {entry}")
+        elif not self.console.is_terminal and len(self.outcomes) % LINE_RUNS == 0:
+            self._print(f"{len(self.outcomes)} of {self.total} runs, {self.failed} failed")
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

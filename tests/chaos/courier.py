@@ -43,6 +43,8 @@ class Rule:
     seed: int = 0
     seen: int = 0
     taken: int = 0
+    #: Of the calls taken, those where there was something to do or to see.
+    met: int = 0
     #: Calls that wait right now, and the local port of the client that made the last of them.
     waiting: int = 0
     client_port: int = 0
@@ -194,13 +196,15 @@ class Courier:
     ) -> web.StreamResponse:
         if verdict == "drop":
             return _hang_up(request)
-        if "stale-deletes" in rules:
-            self._renew_receipt(call)
+        if "stale-works" in rules and self._renew_receipt(call):
+            rules["stale-works"].met += call.operation == "DeleteMessage"
         if "twice" in rules:
             await self._forward(call)
         reply = await self._forward(call)
         if reply is None or verdict == "lose" or "lose" in rules:
             return _hang_up(request)
+        if "stale-fails" in rules and reply.status == web.HTTPBadRequest.status_code:
+            rules["stale-fails"].met += self._is_stale(call)
         self._remember_receipts(call, reply)
         if "reappear" in rules:
             await self._make_visible(call, reply)
@@ -232,11 +236,19 @@ class Courier:
             self._message_of[message["ReceiptHandle"]] = message["MessageId"]
             self._newest[message["MessageId"]] = message["ReceiptHandle"]
 
-    def _renew_receipt(self, call: Call) -> None:
+    def _is_stale(self, call: Call) -> bool:
+        receipt = call.payload()["ReceiptHandle"]
+        message = self._message_of.get(receipt)
+        return message is not None and self._newest[message] != receipt
+
+    def _renew_receipt(self, call: Call) -> bool:
+        """Let a stale receipt stand for the newest one; False if it is not stale."""
+        if not self._is_stale(call):
+            return False
         payload = call.payload()
-        message = self._message_of.get(payload["ReceiptHandle"])
-        if message is not None:
-            call.body = json.dumps(payload | {"ReceiptHandle": self._newest[message]}).encode()
+        newest = self._newest[self._message_of[payload["ReceiptHandle"]]]
+        call.body = json.dumps(payload | {"ReceiptHandle": newest}).encode()
+        return True
 
     async def _make_visible(self, call: Call, reply: Reply) -> None:
         """Let the queue deliver once more what it has just delivered, as standard queues sometimes do."""

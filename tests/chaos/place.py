@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 import psycopg2
+from tests.chaos.host import FAN_IN
 from tests.chaos.wire import Wire
 from tests.chaos.workers import Worker
 from tests.integration.worker_fleet import MODEL, fit_files
@@ -77,8 +79,9 @@ class Place:
         self.wire.start()
         #: As a user has it, with all faults in between.
         self.fleet = Fleet(self.settings.model_copy(update={"aws_endpoint_url": self.wire.url}))
+        self.fleet.cloud = _narrow(self.fleet.cloud)
         #: What the suite itself looks at and mends with.
-        self.cloud: Cloud = connect_cloud(self.settings)
+        self.cloud: Cloud = _narrow(connect_cloud(self.settings))
         self.environment = environment | {
             "SKFLEET_AWS_ENDPOINT_URL": self.wire.url,
             "AWS_ENDPOINT_URL": self.wire.url,
@@ -209,6 +212,11 @@ def new_place() -> Iterator[Place]:
         for scratch in folder.glob("*/cache/scratch"):
             _unmount(scratch)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _narrow(cloud: Cloud) -> Cloud:
+    """Give the completion trees the fan-in that the place's workers have."""
+    return replace(cloud, tracker=replace(cloud.tracker, fan_in=FAN_IN))
 
 
 def _clean(environ: os._Environ[str]) -> dict[str, str]:

@@ -6,7 +6,21 @@ import random
 from dataclasses import dataclass
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import bundles, clocks, cloud, deliveries, disk, processes, rows, servers, stops
+from tests.chaos.faults import (
+    bundles,
+    circumstances,
+    clocks,
+    cloud,
+    deliveries,
+    disk,
+    operators,
+    outputs,
+    processes,
+    rivals,
+    rows,
+    servers,
+    stops,
+)
 
 FAULTS: dict[str, type[Fault]] = {
     "scorer killed": processes.ScorerKilled,
@@ -18,7 +32,8 @@ FAULTS: dict[str, type[Fault]] = {
     "publisher killed in mid-swap": processes.PublisherKilled,
     "publisher and its supervisor killed in mid-swap": processes.PublishersWorkerKilled,
     "publisher killed after its commit": processes.PublisherKilledAfterCommit,
-    "scorer stopped past its lease": stops.ScorerStopped,
+    "scorer stopped for good": stops.ScorerStopped,
+    "scorer stopped past its lease": stops.ScorerWakesFirst,
     "supervisor stopped past its lease": stops.SupervisorStopped,
     "worker stopped past its lease": stops.WorkerStopped,
     "a write arrives after its attempt was given up": stops.LateWrite,
@@ -52,6 +67,16 @@ FAULTS: dict[str, type[Fault]] = {
     "rows inserted ahead of the readers, on-drift warn": rows.RowsInsertedKnowingly,
     "rows deleted ahead of the readers, on-drift warn": rows.RowsDeletedKnowingly,
     "rows inserted behind the readers": rows.RowsInsertedBehind,
+    "rows rejected under --max-rejects": circumstances.RowsRejected,
+    "a row that cannot be scored": circumstances.RowsRefused,
+    "a view on the output, --cascade-views": circumstances.ViewsCascade,
+    "an output altered before it is published": outputs.OutputAltered,
+    "an output deleted before it is published": outputs.OutputDeleted,
+    "another job publishes to the table": rivals.Rival,
+    "cancelled from two terminals, submitted again": operators.Cancelled,
+    "clean-up in mid-job": operators.CleanUp,
+    "clean-up in mid-swap": operators.CleanUpInSwap,
+    "dead letters redriven": operators.Redriven,
     "clock jumps an hour ahead": clocks.ClockForward,
     "clock jumps an hour back": clocks.ClockBack,
 }
@@ -95,5 +120,10 @@ def drawn(seed: int, number: int) -> Scenario:
     rng = random.Random(f"{seed}/{number}/mixture")
     while True:
         mixture = tuple(rng.sample(names, rng.randint(2, MOST_IN_A_MIXTURE)))
-        if sum(FAULTS[name].changes_rows for name in mixture) <= 1:
+        if _go_together([FAULTS[name] for name in mixture]):
             return Scenario(number, seed, mixture)
+
+
+def _go_together(faults: list[type[Fault]]) -> bool:
+    asked = [(name, value) for fault in faults for name, value in fault.asks.items()]
+    return sum(fault.changes_rows for fault in faults) <= 1 and len(set(asked)) == len(dict(asked))

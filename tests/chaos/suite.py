@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count, zip_longest
 
 from tests.chaos.place import Place, new_place
 from tests.chaos.run import Outcome, play
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenarios import FAULTS, Scenario, drawn
+
+RUNS = 200
 
 
 @contextmanager
@@ -18,6 +22,22 @@ def warm_place() -> Iterator[Place]:
         calm = play(Scenario(number=0, seed=0, faults=()), place)
         assert calm.survived, calm.told()
         yield place
+
+
+def taking_turns(seed: int) -> Iterator[Scenario]:
+    """Give every fault alone, in an order of the seed's where families take turns, and then mixtures."""
+    rng = random.Random(f"{seed}/turns")
+    numbers = list(range(len(FAULTS)))
+    rng.shuffle(numbers)
+    families: dict[str, list[int]] = {}
+    for number, name in ((number, list(FAULTS)[number]) for number in numbers):
+        families.setdefault(FAULTS[name].__module__, []).append(number)
+    for turn in zip_longest(*families.values()):
+        yield from (drawn(seed, number) for number in turn if number is not None)
+        # The last family is that of mixtures.
+        yield drawn(seed, rng.randrange(len(FAULTS), RUNS))
+    for number in count(RUNS):
+        yield drawn(seed, number)
 
 
 def play_all(

@@ -8,14 +8,15 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import pandas as pd
 import psutil
 from tests.chaos import gate
 from tests.chaos.fault import Fault, Moment
 from tests.chaos.place import Place
-from tests.chaos.verbs import again, resume
+from tests.chaos.verbs import again, insist, resume
 from tests.chaos.workers import Worker
 from tests.integration.worker_fleet import MODEL
 
@@ -24,7 +25,7 @@ from skfleet.progress import Silent
 from skfleet.request import PredictRequest
 from skfleet.submit import submit
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord, OnDrift
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord
 from skfleet_common.contracts.states import JobState
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ MOMENT_SECONDS = 30.0
 #: A reader that waits at the gate for so long has been seen by whoever looks.
 STALL_SECONDS = 0.7
 LOOK_SECONDS = 0.05
+#: The row of an output table that is there before a job.
+BEFORE = (-1, True, 0.0, 1.0)
 
 
 class WentWrong(AssertionError):
@@ -79,17 +82,22 @@ class Trial:
             if_exists=rng.choice(list(IfExists)),
             # Ten messages are one call: to be killed between two of them, a producer needs more.
             chunk_rows=MANY_CHUNKS_ROWS if any(fault.submits for fault in faults) else rng.choice(CHUNK_ROWS),
-            on_drift=OnDrift.WARN
-            if any(fault.on_drift is OnDrift.WARN for fault in faults)
-            else OnDrift.FAIL,
             token=name,
         )
+        asks: dict[str, Any] = {name: value for fault in faults for name, value in fault.asks.items()}
+        self.request = replace(self.request, **asks)
         #: The rows that the job must have scored: changed by faults that change the table before it is read.
         self.expected = _flights()
         self.job: str = ""
         self.prepared: Prepared | None = None
-        #: Commits as they were seen on the way: none of them may ever change.
+        #: Commits as they were seen on the way: none of them may ever change...
         self.seen: dict[int, Commit] = {}
+        #: ... but those of chunks whose objects were spoilt.
+        self.spoilt: set[int] = set()
+        #: Rows that cannot be scored.
+        self.quarantined = 0
+        #: Publications to the output table, those of other jobs included.
+        self.publications = 1
         self._under_way: list[Fault] = []
         self._struck: list[Fault] = []
 
@@ -102,18 +110,20 @@ class Trial:
             WentWrong: it did not come to that.
         """
         self._make_tables()
-        must_fail = [fault for fault in self.faults if fault.reason is not None]
+        for fault in self.faults:
+            fault.prepare(self)
         self._submit()
         self._score()
+        go_on = self.gate.open
+        must_fail = [fault for fault in self.faults if fault.reason is not None]
         if must_fail:
             self.gate.open()
             record = self.wait_for_end()
             self._check_failure(record, must_fail)
             self.mend()
-            self.say("retrying")
-            self.job = again(self, record)
-        self._publish()
-        self._check_success(self.wait_for_end())
+            go_on = partial(self._take_up, record)
+        self._publish(go_on)
+        self._check_success(self._end())
         self.ended_at = time.monotonic()
         self.mend()
         for fault in self._struck:
@@ -133,10 +143,11 @@ class Trial:
 
     def clean_up(self) -> None:
         """Remove what the trial made."""
-        self.place.sql(
-            f"DROP VIEW IF EXISTS {self.view}; DROP TABLE IF EXISTS {self.table}; "
-            f"DROP TABLE IF EXISTS {self.output}"
+        made = self.place.sql(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND starts_with(relname, %s)", f"{self.name}_"
         )
+        for (name,) in made:
+            self.place.sql(f"DROP TABLE IF EXISTS {name} CASCADE")
 
     def say(self, what: str) -> None:
         """Write into the timeline."""
@@ -168,7 +179,10 @@ class Trial:
             "SELECT objid FROM pg_locks"
             f" WHERE locktype = 'advisory' AND classid = {gate.CLASS} AND NOT granted"
         )
-        return max(set(self.gate.held) - {chunk for (chunk,) in being_read})
+        left = set(self.gate.held) - {chunk for (chunk,) in being_read}
+        # Who has begun may see the table as it is now, though it has not come to the gate.
+        begun = {entry.get("chunk") for entry in self.said("chunk.started")}
+        return max(left - begun or left)
 
     @property
     def chunks(self) -> int:
@@ -244,7 +258,7 @@ class Trial:
             # What is there before: to be kept by an append, and replaced by a replacement.
             self.place.sql(
                 f"CREATE TABLE {self.output} ({self.place.output_columns});"
-                f" INSERT INTO {self.output} VALUES (-1, true, 0, 1)"
+                f" INSERT INTO {self.output} VALUES {BEFORE}"
             )
 
     def _submit(self) -> None:
@@ -259,18 +273,23 @@ class Trial:
             # It plans for itself, so the gate must not be shut before.
             self._strike(submitters[0])
             self._shut_gate()
-            self.job = resume(self)
+            self.job = insist(self, lambda: resume(self))
             names = self.place.cloud.names
             plan = ChunkPlan.from_json(self.place.cloud.store.get(names.plan(self.job)))
             self.prepared = replace(self.prepared, plan=plan)
         else:
             self._shut_gate()
-            self.job = self.send(self.request)
+            self.job = insist(self, lambda: self.send(self.request))
 
     def _shut_gate(self) -> None:
-        points = self._points()
-        if points:
-            self.gate.shut(points[0][0], self.chunks)
+        first = min([number for number, _ in self._points()] or [self._before_publishing])
+        if first < self.chunks:
+            self.gate.shut(first, self.chunks)
+
+    @property
+    def _before_publishing(self) -> int:
+        """The last chunk, if it must wait until faults of the publication are armed; else none has to."""
+        return self.chunks - any(fault.moment >= Moment.PUBLISHING for fault in self.faults)
 
     def send(self, request: PredictRequest) -> str:
         """Submit a prepared request as a user does, and give the job."""
@@ -290,8 +309,7 @@ class Trial:
 
     def request_as_json(self) -> str:
         """Give the request as the arguments of ``Fleet.predict``."""
-        asked = {"model", "table", "output_table", "if_exists", "chunk_rows", "on_drift", "token"}
-        given = {name: value for name, value in vars(self.request).items() if name in asked}
+        given = {name: value for name, value in vars(self.request).items() if name != "id_columns"}
         return json.dumps({**given, "id_column": "id"})
 
     def _points(self) -> list[tuple[int, Fault]]:
@@ -315,7 +333,7 @@ class Trial:
                 self.say("an earlier fault has ended the job; the others do not strike")
                 return
             self._strike(fault)
-            following = points[position + 1][0] if position + 1 < len(points) else self.chunks
+            following = points[position + 1][0] if position + 1 < len(points) else self._before_publishing
             if following != number:
                 self.gate.move(following)
 
@@ -340,19 +358,44 @@ class Trial:
     def _has_ended(self) -> bool:
         return self.place.cloud.tracker.job(self.job).state.is_terminal
 
-    def _publish(self) -> None:
-        publishing = [fault for fault in self.faults if fault.moment is Moment.PUBLISHING]
+    def _publish(self, go_on: Callable[[], object]) -> None:
+        """Let the job come to its publication, where each fault strikes in its turn."""
+        publishing = [fault for fault in self.faults if fault.moment >= Moment.PUBLISHING]
+        if publishing and self.gate.held:
+            self.wait_for(lambda: self.done() >= self.chunks - 1, "all chunks but the last are committed")
         for fault in publishing:
+            if fault.moment is Moment.PUBLISHING:
+                self._strike(fault)
+        # What is held in mid-swap never comes to its end, so that must be over first.
+        held = sorted((f for f in publishing if f.moment > Moment.PUBLISHING), key=lambda f: f.moment)
+        self._arm(held[:1])
+        go_on()
+        for position, fault in enumerate(held):
+            self._strike(fault)
+            self._arm(held[position + 1 : position + 2])
+            fault.let_go(self)
+
+    def _arm(self, faults: list[Fault]) -> None:
+        for fault in faults:
             fault.arm(self)
             self._under_way.append(fault)
-        self.gate.open()
-        for fault in publishing:
-            self._under_way.remove(fault)
-            self._strike(fault)
+
+    def _take_up(self, ended: JobRecord) -> None:
+        self.job = insist(self, lambda: again(self, ended))
+
+    def _end(self) -> JobRecord:
+        """Give the job's last record, retried if it failed as it might."""
+        record = self.wait_for_end()
+        may_fail = [fault.may_fail for fault in self.faults if fault.may_fail]
+        if record.state is JobState.FAILED and any(re.search(p, record.reason or "") for p in may_fail):
+            self._take_up(record)
+            return self.wait_for_end()
+        return record
 
     def _strike(self, fault: Fault) -> None:
         self.say(f"{type(fault).__name__} strikes")
-        self._under_way.append(fault)
+        if fault not in self._under_way:
+            self._under_way.append(fault)
         self._struck.append(fault)
         if self.struck_at is None:
             self.struck_at = time.monotonic()
@@ -371,11 +414,17 @@ class Trial:
         return record
 
     def _check_failure(self, record: JobRecord, must_fail: list[Fault]) -> None:
-        wanted = [fault.reason for fault in must_fail if fault.reason]
-        if record.state is not JobState.FAILED:
-            raise WentWrong(f"the job is {record.state.value}, though it must fail for {wanted}")
-        if not any(re.search(pattern, record.reason or "") for pattern in wanted):
-            raise WentWrong(f"the job failed for {record.reason!r}, not for any of {wanted}")
+        wanted = [(fault.ends, fault.reason) for fault in must_fail if fault.reason]
+        if not any(
+            record.state is state and re.search(pattern, record.reason or "") for state, pattern in wanted
+        ):
+            ends = " or ".join(f"{state.value} for {pattern!r}" for state, pattern in wanted)
+            raise WentWrong(f"the job is {record.state.value} for {record.reason!r}, and must be {ends}")
+        if self._has_output() and self.place.sql(f"SELECT * FROM {self.output}") != [BEFORE]:
+            raise WentWrong(f"the job is {record.state.value}, and its output table is not as it was before")
+
+    def _has_output(self) -> bool:
+        return self.place.sql("SELECT to_regclass(%s)", self.output) != [(None,)]
 
     def _check_success(self, record: JobRecord) -> None:
         if record.state is not JobState.SUCCEEDED:

@@ -4,39 +4,49 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.chaos.trial import BEFORE, Trial
 from tests.chaos.workers import marked
 
+from skfleet.local.processes import MARK
+from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.jobs import CommitOutcome, IfExists
+from skfleet_common.contracts.shapes import UnreadableShape
 from skfleet_common.model.checksum import Checksum
-
-if TYPE_CHECKING:
-    from tests.chaos.trial import Trial
 
 #: What a worker that was killed held comes back after its lease, and is then seen to be moot.
 QUIET_SECONDS = 45.0
+#: How long a process may take to end.
+STRAY_SECONDS = 10.0
 
 
 def problems(trial: Trial) -> list[str]:
     """Give everything that is not as it must be, one sentence each; nothing if the trial was survived."""
-    checks = (_output, _commits, _ledger, _certificate, _queue, _processes)
-    found = []
+    checks = (_faults, _output, _commits, _ledger, _certificate, _queue, _processes)
+    found: list[str] = []
     for check in checks:
         found += check(trial)
         trial.say(f"checked{check.__name__.replace('_', ' ')}")
     return found
 
 
+def _faults(trial: Trial) -> Iterator[str]:
+    """What must be true after these faults, and after no others."""
+    for fault in trial.faults:
+        yield from fault.problems(trial)
+
+
 def _output(trial: Trial) -> Iterator[str]:
     """Compare the published table row for row with the same model here."""
     rows = trial.place.sql(f"SELECT * FROM {trial.output} ORDER BY id")
     if trial.request.if_exists is IfExists.APPEND:
-        if not rows or rows[0] != (-1, True, 0.0, 1.0):
+        if not rows or rows[0] != BEFORE:
             yield "the row that was there before the append is gone"
             return
         rows = rows[1:]
@@ -61,14 +71,20 @@ def _commits(trial: Trial) -> Iterator[str]:
         if commit.outcome is not CommitOutcome.DONE:
             yield f"chunk {chunk} of a job that succeeded is committed as {commit.outcome.value}"
             continue
-        if before.get(chunk, commit) != commit and before[chunk].outcome is CommitOutcome.DONE:
+        was = before.get(chunk, commit)
+        if was != commit and was.outcome is CommitOutcome.DONE and chunk not in trial.spoilt:
             yield f"the commit of chunk {chunk} was changed"
         if commit.output_key is None:
             yield f"chunk {chunk} is committed without an output"
-        elif (
-            hashlib.sha256(trial.place.cloud.store.get(commit.output_key)).hexdigest() != commit.output_sha256
-        ):
+        elif _sha256(trial, commit.output_key) != commit.output_sha256:
             yield f"the object of chunk {chunk} is not what was committed"
+
+
+def _sha256(trial: Trial, key: str) -> str:
+    try:
+        return hashlib.sha256(trial.place.cloud.store.get(key)).hexdigest()
+    except NoSuchObject:
+        return "nothing"
 
 
 def _ledger(trial: Trial) -> Iterator[str]:
@@ -77,7 +93,7 @@ def _ledger(trial: Trial) -> Iterator[str]:
         'SELECT count(*) FILTER (WHERE NOT abandoned) FROM skfleet_publications WHERE "table" = %s',
         trial.output,
     )
-    if ledger != [(1,)]:
+    if ledger != [(trial.publications,)]:
         yield f"{ledger[0][0]} publications stand in the ledger for the output table"
     own = trial.place.sql(
         "SELECT count(*) FROM skfleet_publications WHERE job = %s AND NOT abandoned", trial.job
@@ -95,8 +111,11 @@ def _ledger(trial: Trial) -> Iterator[str]:
 def _certificate(trial: Trial) -> Iterator[str]:
     """Recompute the certificate from commits, objects and table."""
     cloud = trial.place.cloud
-    raw = cloud.store.get(cloud.names.certificate(trial.job))
-    certificate = Certificate.from_json(raw)
+    try:
+        certificate = Certificate.from_json(cloud.store.get(cloud.names.certificate(trial.job)))
+    except (NoSuchObject, UnreadableShape) as exc:
+        yield f"there is no certificate: {exc}"
+        return
     commits = trial.commits()
     assert trial.prepared is not None
     planned = {chunk.number: chunk.rows for chunk in trial.prepared.plan.chunks}
@@ -110,7 +129,7 @@ def _certificate(trial: Trial) -> Iterator[str]:
         "rows_read": sum(commit.rows_read for commit in commits),
         "rows_scored": sum(commit.rows_scored for commit in commits),
         "rows_rejected": sum(commit.rows_rejected for commit in commits),
-        "rows_quarantined": 0,
+        "rows_quarantined": trial.quarantined,
         "rows_published": published,
         "ids_unique": True,
         "adds_up": True,
@@ -129,9 +148,11 @@ def _checksum(trial: Trial) -> Checksum:
     total = Checksum()
     for commit in trial.commits():
         if commit.output_key is not None:
-            raw = trial.place.cloud.store.get(commit.output_key)
-            for batch in pq.ParquetFile(pa.BufferReader(raw)).iter_batches():
-                total += Checksum.of(batch)
+            # One that is damaged or gone has been told of already.
+            with suppress(NoSuchObject, pa.ArrowInvalid):
+                raw = trial.place.cloud.store.get(commit.output_key)
+                for batch in pq.ParquetFile(pa.BufferReader(raw)).iter_batches():
+                    total += Checksum.of(batch)
     return total
 
 
@@ -152,7 +173,7 @@ def _processes(trial: Trial) -> Iterator[str]:
     """Everything that runs is the stack's or a living worker's, and each worker has its one scorer."""
     place = trial.place
     try:
-        trial.wait_for(lambda: not _strays(trial), "no stray process", within_seconds=10.0)
+        trial.wait_for(lambda: not _strays(trial), "no stray process", within_seconds=STRAY_SECONDS)
     except AssertionError:
         yield f"processes are left over: {', '.join(_strays(trial))}"
     for worker in place.workers:
@@ -165,9 +186,10 @@ def _strays(trial: Trial) -> list[str]:
     known = {process.pid for worker in place.workers for process in worker.family()} | set(place.wire.pids)
     strays = []
     for process in marked(place.token):
-        if process.pid in known or _is_of_the_stack(process.environ().get("STACK_OF_SKFLEET", "")):
-            continue
-        strays.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
+        # One that ends meanwhile is none.
+        with suppress(psutil.Error):
+            if process.pid not in known and not _is_of_the_stack(process.environ().get(MARK, "")):
+                strays.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
     return strays
 
 

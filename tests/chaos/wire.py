@@ -82,10 +82,11 @@ class Wire:
         return number
 
     def rule(self, number: int) -> dict[str, Any]:
-        """Give how a rule of the courier's stands: ``taken`` and ``waiting`` count calls; 0 once cleared."""
+        """Give how a rule of the courier's stands; its counts are 0 once it is cleared."""
         rules: list[dict[str, Any]] = self._ask(self._courier_port, "GET", "/_courier/rules")
         return next(
-            (rule for rule in rules if rule["id"] == number), {"taken": 0, "waiting": 0, "client_port": 0}
+            (rule for rule in rules if rule["id"] == number),
+            {"taken": 0, "met": 0, "waiting": 0, "client_port": 0},
         )
 
     def let(self, number: int, verdict: str) -> None:

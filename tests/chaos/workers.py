@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tests.chaos import clockwork
+from tests.chaos import host
 from tests.conftest import eventually
 
 from skfleet.local.processes import MARK
@@ -27,11 +27,11 @@ class Worker:
 
     def __init__(self, name: str, *, folder: Path, environment: Mapping[str, str], mark: str) -> None:
         self.name = name
-        self.host = folder / name
-        self.host.mkdir(parents=True)
+        self.folder = folder / name
+        self.folder.mkdir(parents=True)
         self.log = folder / f"{name}.log"
         self.mark = mark
-        self.clock = self.host / "clock"
+        self.clock = self.folder / "clock"
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0
@@ -40,7 +40,7 @@ class Worker:
     @property
     def cache(self) -> Path:
         """Its models and scratch."""
-        return self.host / "cache"
+        return self.folder / "cache"
 
     @property
     def has_own_clock(self) -> bool:
@@ -49,18 +49,15 @@ class Worker:
 
     def start(self) -> None:
         """Start it; it says by itself when it is ready."""
-        clockwork.set_clock(self.clock, 0.0)
+        host.set_clock(self.clock, 0.0)
         self._was_ready = False
         self._started_at = self.log.stat().st_size if self.log.exists() else 0
-        module = ["tests.chaos.clockwork"] if self.has_own_clock else ["skfleet_worker"]
-        own = {
-            "SKFLEET_CACHE_DIR": str(self.cache),
-            MARK: self.mark,
-            clockwork.VARIABLE: str(self.clock),
-        }
+        own = {"SKFLEET_CACHE_DIR": str(self.cache), MARK: self.mark}
+        if self.has_own_clock:
+            own[host.VARIABLE] = str(self.clock)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *module, "run"],
+                [sys.executable, "-m", "tests.chaos.host", "run"],
                 env=self._environment | own,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

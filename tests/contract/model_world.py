@@ -9,31 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from tests.contract.killable_attempt import CHUNK_ROWS, Attempt, LedgerPublisher
+from tests.contract.killable_attempt import CHUNK_ROWS, Attempt, Gated, LedgerPublisher
 from tests.contract.samples import new_job
 from tests.contract.simulated_fleet import ScriptedQueue, World
 
 from skfleet.cancellation import cancel
+from skfleet.cleanup import clean_up
 from skfleet.effect import Effect
 from skfleet.progress import Silent
+from skfleet.redrive import redrive
 from skfleet.resume import resume
 from skfleet.retry import retry
 from skfleet.runs import chunk_plan, chunks_of_run
 from skfleet.submit import send_messages
 from skfleet_common.aws.queue import Delivery
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.tracker import Tracker
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.errors import Refused, SourceChanged
-from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobRecord
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode
 from skfleet_common.contracts.states import JobState
 from skfleet_worker.attempt import carry_out
 from skfleet_worker.protocol import Assignment, Ending
 
 GIVEN_UP = "It was tried too often."
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Fate(StrEnum):
@@ -56,6 +61,9 @@ class Place(StrEnum):
     MOVE = "move"
     SEND = "send_message_batch"
     PUBLISH = "publish"
+    LIST = "get_paginator"
+    DELETE = "delete_objects"
+    RECEIVE = "receive_message"
     ABANDON = "abandon"
     ACK = "delete_message"
     END = "end"
@@ -67,6 +75,8 @@ CHUNK_PLACES = (
     Place.CLIMB, Place.MOVE, Place.COMMIT, Place.SEND, Place.STORE, Place.MOVE, Place.ACK, Place.END,
 )  # fmt: skip
 PUBLISH_PLACES = (Place.PUBLISH, Place.MOVE, Place.PUBLISH, Place.ABANDON, Place.ACK, Place.END)
+REDRIVE_PLACES = (Place.SEND, Place.ACK, Place.RECEIVE, Place.SEND, Place.ACK, Place.END)
+CLEAN_UP_PLACES = (Place.MOVE, Place.DELETE, Place.LIST, Place.MOVE, Place.DELETE, Place.END)
 VERB_PLACES = (Place.STORE, Place.MOVE, Place.SEND, Place.ABANDON, Place.END, Place.END)
 
 
@@ -90,12 +100,56 @@ class PiecemealQueue(ScriptedQueue):
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
+@dataclass(frozen=True)
+class DeadLetters:
+    """The dead-letter queue as one reader meets it: each letter once, also if another reader has it."""
+
+    world: ModelWorld
+    given: set[int] = field(default_factory=set)
+
+    def receive_message(self, *, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:
+        letters = sorted(self.world.dead - self.given)[:MaxNumberOfMessages]
+        self.given.update(letters)
+        return {
+            "Messages": [
+                {
+                    "Body": self.world.sent[index],
+                    "ReceiptHandle": str(index),
+                    "MessageId": str(index),
+                    "Attributes": {"ApproximateReceiveCount": "1"},
+                }
+                for index in letters
+            ],
+            "ResponseMetadata": {},
+        }
+
+    def delete_message(self, *, ReceiptHandle: str, **_: Any) -> None:
+        self.world.dead.discard(int(ReceiptHandle))
+
+    def change_message_visibility(self, **_: Any) -> None:
+        """Nobody else waits for it here."""
+
+
+class AgedTracker(Tracker):
+    """The tracker of somebody who comes years later."""
+
+    def job(self, job_id: str) -> JobRecord:
+        """Give a job that ended long ago, if it did."""
+        record = super().job(job_id)
+        return record if record.finished_at is None else record.model_copy(update={"finished_at": LONG_AGO})
+
+
 @dataclass
 class ModelWorld(World):
     """A job, those who work on it, and those who operate it."""
 
     #: Where workers' attempts may stand; the others are a producer's and operators'.
     places: dict[Attempt, tuple[Place, ...]] = field(default_factory=dict)
+    #: Where verbs may stand that lose nothing when they die.
+    harmless: dict[Attempt, tuple[Place, ...]] = field(default_factory=dict)
+    #: Indexes into ``sent`` of the messages that are dead letters.
+    dead: set[int] = field(default_factory=set)
+    sweeps: int = 0
     #: How often messages were lost for which nobody but an operator makes up.
     losses: int = 0
     #: Whether that was, since anybody last sent all that was missing.
@@ -133,6 +187,45 @@ class ModelWorld(World):
 
         self.begin(work)
 
+    def bury(self, index: int) -> None:
+        """Make a message a dead letter; who holds it works on."""
+        self.unacked.remove(index)
+        self.dead.add(index)
+
+    def begin_redrive(self) -> None:
+        def work(stand: Callable[..., None]) -> None:
+            letters = Gated(DeadLetters(self), stand)
+            cloud = self.operators_cloud(stand)
+            redrive(
+                changed(cloud, dead_letters=changed(cloud.dead_letters, client=letters, control=letters)),
+                steps=Silent(),
+            )
+
+        self.begin_harmless(work, REDRIVE_PLACES)
+
+    def begin_clean_up(self) -> None:
+        """Begin to remove all that may be removed, however young."""
+        self.sweeps += 1
+
+        def work(stand: Callable[..., None]) -> None:
+            cloud = self.operators_cloud(stand)
+            aged = AgedTracker(
+                cloud.tracker.client, cloud.tracker.name, cloud.tracker.where, cloud.tracker.fan_in
+            )
+            clean_up(changed(cloud, tracker=aged), older_than_days=0, steps=Silent())
+
+        self.begin_harmless(work, CLEAN_UP_PLACES)
+
+    def begin_harmless(self, work: Callable[[Callable[..., None]], None], places: tuple[Place, ...]) -> None:
+        attempt = Attempt(work)
+        self.attempts.append(attempt)
+        self.harmless[attempt] = places
+        self.look()
+
+    def operators_cloud(self, stand: Callable[..., None]) -> Cloud:
+        cloud = self.gated_cloud(stand)
+        return changed(cloud, queue=changed(cloud.queue, client=PiecemealQueue(self, stand)))
+
     def purge(self) -> None:
         """Lose every message; who holds one works on."""
         self.unacked.clear()
@@ -143,10 +236,8 @@ class ModelWorld(World):
         losses = self.losses
 
         def work(stand: Callable[..., None]) -> None:
-            cloud = self.gated_cloud(stand)
-            piecemeal = changed(cloud, queue=changed(cloud.queue, client=PiecemealQueue(self, stand)))
             try:
-                effect = verb(piecemeal, stand)
+                effect = verb(self.operators_cloud(stand), stand)
             except Refused:
                 return
             if (effect is None or effect.sent) and losses == self.losses:
@@ -192,7 +283,7 @@ class ModelWorld(World):
 
     def go_on(self, place_number: int, index: int = -1) -> None:
         """Let an attempt go on to one of the places where its kind comes by."""
-        places = self.places.get(self.attempts[index], VERB_PLACES)
+        places = (self.places | self.harmless).get(self.attempts[index], VERB_PLACES)
         self.go_to(places[place_number % len(places)], index)
 
     def go_to(self, place: Place, index: int = -1) -> None:
@@ -211,7 +302,7 @@ class ModelWorld(World):
         attempt = self.attempts[index]
         super().crash(index)
         self.deaths += 1
-        if attempt not in self.places:
+        if attempt not in self.places | self.harmless:
             self.lose()
 
     # What must hold.
@@ -245,6 +336,14 @@ class ModelWorld(World):
         state = self.tracker.job(self.job).state
         assert state not in {JobState.FAILED, JobState.CANCELLED} or self.effects == []
         assert state is not JobState.SUCCEEDED or len(self.effects) == 1
+        if self.sweeps and not state.is_terminal:
+            self.check_outputs()
+
+    def check_outputs(self) -> None:
+        """What is committed is there."""
+        there = set(self.cloud.store.list_keys(self.cloud.names.job_prefix(self.job)))
+        for commit in self.tracker.commits(self.job, range(self.chunks)):
+            assert commit.output_key is None or commit.output_key in there
 
     def rest(self) -> None:
         """Deliver everything to its end, and let all who stand go on; an operator makes up for losses."""
@@ -258,6 +357,11 @@ class ModelWorld(World):
                     self.look()
             if self.tracker.job(self.job).state.is_terminal:
                 return
+            if self.dead:
+                self.begin_redrive()
+                self.run_out(-1)
+                assert not self.dead
+                continue
             assert self.is_lossy, "all was delivered, nothing was lost, and the job does not end"
             self.begin_resume()
             self.run_out(-1)
@@ -283,9 +387,15 @@ class ModelWorld(World):
             assert excused or not all_done
 
     def check_retry(self) -> None:
-        """A job that FAILED succeeds once nothing goes wrong any more, published by its last run."""
-        if self.tracker.job(self.job).state is JobState.FAILED:
-            self.begin_retry()
-            self.rest()
-            assert self.tracker.job(self.job).state is JobState.SUCCEEDED
-            self.check_rest()
+        """A job that FAILED succeeds once nothing goes wrong any more, published by its last run.
+
+        But not if clean-up has taken its outputs, or may be about to: then nobody retries it.
+        """
+        record = self.tracker.job(self.job)
+        if record.state is not JobState.FAILED:
+            return
+        self.begin_retry()
+        self.rest()
+        expected = JobState.SUCCEEDED if record.collected_at is None else JobState.FAILED
+        assert self.tracker.job(self.job).state is expected
+        self.check_rest()

@@ -53,8 +53,11 @@ def _run_as() -> dict[str, int]:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
-    """Start a server on a free port of 127.0.0.1; stop it and remove its folder at the end."""
+def private_postgres(*, as_standby: bool = False) -> Iterator[PrivatePostgres]:
+    """Start a server on a free port of 127.0.0.1; stop it and remove its folder at the end.
+
+    ``as_standby``: its data are ready, but it has not been promoted.
+    """
     folder = Path(tempfile.mkdtemp(prefix="skfleet-pg-"))
     folder.chmod(0o755)
     password_file, data, log = folder / "password", folder / "data", folder / "log"
@@ -71,10 +74,14 @@ def private_postgres() -> Iterator[PrivatePostgres]:
         server = _start(folder, data, log)
         try:
             _make_database(server)
+            if as_standby:
+                _stop(server)
+                (data / "standby.signal").touch()
+                server = _start(folder, data, log)
+                _connect(server.superuser_url, server).close()
             yield server
         finally:
-            server.process.send_signal(signal.SIGINT)
-            server.process.wait(timeout=30)
+            _stop(server)
     finally:
         shutil.rmtree(folder)
 
@@ -92,18 +99,25 @@ def _start(folder: Path, data: Path, log: Path) -> PrivatePostgres:
     return PrivatePostgres(port=port, folder=folder, process=process)
 
 
-def _make_database(server: PrivatePostgres) -> None:
+def _stop(server: PrivatePostgres) -> None:
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(timeout=30)
+
+
+def _connect(url: str, server: PrivatePostgres) -> psycopg2.extensions.connection:
     deadline = time.monotonic() + 60
-    url = server.superuser_url.replace("/warehouse", "/postgres")
     while True:
         try:
-            connection = psycopg2.connect(url, connect_timeout=5)
-            break
+            return psycopg2.connect(url, connect_timeout=5)
         except psycopg2.OperationalError:
             assert server.process.poll() is None, (server.folder / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    with closing(connection):
+
+
+def _make_database(server: PrivatePostgres) -> None:
+    url = server.superuser_url.replace("/warehouse", "/postgres")
+    with closing(_connect(url, server)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE ROLE {OWNER} LOGIN PASSWORD '{PASSWORD}'")

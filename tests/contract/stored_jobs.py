@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.contract.samples import new_commit, new_job
 
@@ -39,6 +42,16 @@ def store_job(cloud: Cloud, *, chunks: int = 3, state: JobState = JobState.RUNNI
     if state is not JobState.SUBMITTING:
         assert cloud.tracker.move(record.job, state, run=1)
     return cloud.tracker.job(record.job)
+
+
+def put_rejects(cloud: Cloud, job: str, chunk: int, attempt: str) -> str:
+    """Store what an attempt at a chunk may have rejected, two rows, and give its key."""
+    key = cloud.names.rejects(job, chunk, attempt)
+    written = io.BytesIO()
+    rows = {"id": [str(10 * chunk), str(10 * chunk + 1)], "reason": ["odd"] * 2, "quarantined": [True, False]}
+    pq.write_table(pa.table(rows), written)
+    cloud.store.put(key, written.getvalue())
+    return key
 
 
 def messages_in(cloud: Cloud) -> list[ChunkMessage | PublishMessage]:

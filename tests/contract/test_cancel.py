@@ -110,6 +110,19 @@ def test_a_job_that_has_published_and_not_said_so_yet_is_left_to_succeed(cloud: 
     assert cloud.tracker.job(record.job).state is JobState.PUBLISHING
 
 
+def test_a_cancel_that_died_half_way_leaves_a_job_that_says_what_is_next(cloud: Cloud, place: Place) -> None:
+    """It told the ledger, and died before it told the tracker."""
+    record = publishing_job(cloud, place)
+    assert place.warehouse.publisher.abandon(record.output_table, job=record.job, run=1)
+    with pytest.raises(JobFailed, match=f"nothing was published.* skfleet retry {record.job}$"):
+        publish(record, place)
+    cloud.tracker.move(record.job, JobState.FAILED, run=1, reason="As the worker says.")
+    effect = cancel(cloud, record.job, open_publisher=nobody)
+    assert not effect.changed
+    assert "stays so unless somebody retries it" in effect.sentence
+    assert publish(record.model_copy(update={"run": 2}), place)
+
+
 def test_a_job_whose_ledger_cannot_be_asked_stays_as_it_is(
     cloud: Cloud, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.contract.samples import new_job
-from tests.contract.stored_jobs import messages_in, store_job
+from tests.contract.samples import new_commit, new_job
+from tests.contract.stored_jobs import messages_in, put_rejects, store_job
 from tests.contract.warehouse_place import Place
 from tests.e2e.world import Answer, run_skfleet
 
@@ -90,11 +90,27 @@ def test_retry_and_resume_say_what_they_sent(cloud: Cloud, cli: Commands) -> Non
     assert cli("retry", job).out.startswith(f"Job {job} is RUNNING already, in run 2;")
 
 
-@pytest.mark.parametrize("command", ["cancel", "retry"])
-def test_a_job_that_succeeded_is_refused(cloud: Cloud, cli: Commands, command: str) -> None:
-    answer = cli(command, store_job(cloud, state=JobState.SUCCEEDED).job, "--json")
+def test_a_job_that_succeeded_is_not_cancelled(cloud: Cloud, cli: Commands) -> None:
+    answer = cli("cancel", store_job(cloud, state=JobState.SUCCEEDED).job, "--json")
     assert (answer.code, answer.json["exit_code"]) == (REFUSED, REFUSED)
     assert "has succeeded" in answer.json["error"]
+
+
+def test_rejects_lists_rows_up_to_a_limit_and_counts_them_all(cloud: Cloud, cli: Commands) -> None:
+    job = store_job(cloud).job
+    cloud.tracker.commit(new_commit(job, 0, rejects_key=put_rejects(cloud, job, 0, "a")))
+    some = cli("rejects", job, "--limit", "1")
+    assert (some.code, some.out) == (OK, "id  reason  quarantined\n0   odd     True\n")
+    assert "1 more; list them with --limit 2" in some.err
+    assert cli("rejects", job, "--json").json == {
+        "schema": "skfleet.rejects/1",
+        "job": job,
+        "rows": 2,
+        "rejects": [
+            {"id": "0", "reason": "odd", "quarantined": True},
+            {"id": "1", "reason": "odd", "quarantined": False},
+        ],
+    }
 
 
 def test_redrive_shows_first_what_it_then_does(cloud: Cloud, cli: Commands) -> None:
@@ -122,7 +138,7 @@ def test_gc_shows_first_what_it_then_removes(cloud: Cloud, cli: Commands) -> Non
     job = store_job(cloud, state=JobState.CANCELLED).job
     cloud.store.put(cloud.names.output(job, 0, "a"), b"x" * 1_500)
     would = cli("gc", "--dry-run")
-    assert would.out.splitlines()[-1] == "1 objects would be removed, 1.5 kB."
+    assert would.out.splitlines()[-1] == "1 object would be removed, 1.5 kB."
     assert would.out.splitlines()[1].split() == [job, "job", "cancelled", "1", "1.5", "kB"]
     did = cli("gc", "--older-than", "0.5", "--json")
     assert (did.json["schema"], did.json["objects"], did.json["bytes"]) == ("skfleet.gc/1", 1, 1_500)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace as changed
 
 import pytest
@@ -11,6 +13,8 @@ from tests.contract.stored_jobs import messages_in, store_job
 
 from skfleet.progress import Silent
 from skfleet.redrive import redrive
+from skfleet.retry import retry
+from skfleet_common.aws.queue import Depth
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.chunks import Chunk, IdRange
 from skfleet_common.contracts.errors import SkfleetError
@@ -103,12 +107,61 @@ def test_it_ends_though_its_letters_die_again_at_once(cloud: Cloud) -> None:
     killer = threading.Thread(target=killing)
     killer.start()
     try:
-        assert sum(redrive(cloud, steps=SILENT).sent.values()) == 20
+        # Of those that died in its first second some are sent again.
+        assert sum(redrive(cloud, steps=SILENT).sent.values()) >= 20
         # None was lost on the way round.
         eventually(lambda: cloud.dead_letters.approximate_depth().visible == 20)
     finally:
         stop.set()
         killer.join()
+
+
+def test_what_nobody_can_read_does_not_use_the_limit_up(cloud: Cloud) -> None:
+    job = store_job(cloud).job
+    cloud.dead_letters.send([f"no message {n}" for n in range(12)])
+    bury(cloud, *(chunk_message(job, n) for n in range(3)))
+    assert redrive(cloud, limit=2, steps=SILENT).sent == {job: 2}
+    assert redrive(cloud, limit=2, steps=SILENT).sent == {job: 1}
+    assert cloud.dead_letters.approximate_depth().visible == 12
+
+
+def test_the_lagging_count_of_messages_has_no_say(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = store_job(cloud).job
+    bury(cloud, *(chunk_message(job, n) for n in range(12)))
+    monkeypatch.setattr(type(cloud.queue), "approximate_depth", lambda _: Depth(0, 0, 0))
+    assert redrive(cloud, steps=SILENT).sent == {job: 12}
+
+
+def test_letters_that_came_after_it_began_stay(cloud: Cloud) -> None:
+    job = store_job(cloud).job
+    bury(cloud, chunk_message(job))
+    times = iter([0.0, 3_600.0])
+    # By its clock an hour has passed since it began, by SQS's clock the letter is young.
+    assert redrive(cloud, steps=SILENT, clock=lambda: next(times)).sent == {}
+    assert cloud.dead_letters.approximate_depth().visible == 1
+
+
+def test_a_letter_of_a_retry_that_began_meanwhile_is_not_dropped(cloud: Cloud) -> None:
+    job = store_job(cloud, chunks=1, state=JobState.FAILED).job
+    bury(cloud, chunk_message(job))
+    said: list[int] = []
+
+    class Listener(Silent):
+        """The job is retried, and its message dies again, right after its old letter was dropped."""
+
+        @contextmanager
+        def step(self, *_: object, **__: object) -> Iterator[Listener]:
+            yield self
+
+        def reach(self, done: int, _total: int | None = None) -> None:
+            if not said:
+                retry(cloud, job, steps=SILENT)
+                bury(cloud, *messages_in(cloud))
+            said.append(done)
+
+    done = redrive(cloud, steps=Listener())
+    assert (done.dropped, done.sent) == ({job: 1}, {job: 1})
+    assert [(message.job, message.run) for message in messages_in(cloud)] == [(job, 2)]
 
 
 def test_two_at_once_send_every_letter_once(cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace as changed
 
 import pytest
@@ -13,7 +14,7 @@ from tests.contract.stored_jobs import messages_in, store_job, work_off
 
 from skfleet.dispatch import send_chunks
 from skfleet.job import find_job
-from skfleet.progress import Silent
+from skfleet.progress import Silent, Step
 from skfleet.resume import positions_to_send, resume
 from skfleet.retry import retry
 from skfleet.runs import chunk_plan
@@ -104,6 +105,19 @@ def test_nothing_is_sent_for_a_job_that_has_ended(cloud: Cloud, state: JobState)
     effect = resume(cloud, store_job(cloud, state=state).job, steps=SILENT)
     assert (effect.changed, effect.state, effect.sent) == (False, state, 0)
     assert messages_in(cloud) == []
+
+
+def test_a_job_that_is_cancelled_while_it_sends_is_not_said_to_go_on(cloud: Cloud) -> None:
+    job = store_job(cloud, chunks=2).job
+
+    class Terminal(Silent):
+        def step(self, title: str, **given: object) -> AbstractContextManager[Step]:
+            assert cloud.tracker.move(job, JobState.CANCELLED, run=1)
+            return super().step(title, **given)  # type: ignore[arg-type]
+
+    effect = resume(cloud, job, steps=Terminal())
+    assert (effect.state, effect.sent) == (JobState.CANCELLED, 2)
+    assert effect.sentence == f"Job {job} is CANCELLED meanwhile; whatever was sent after that is moot."
 
 
 def test_a_failed_job_is_for_retry(cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace as changed
 
 import pytest
 from tests.contract.samples import CREATED, new_commit
@@ -11,7 +12,7 @@ from tests.contract.stored_jobs import messages_in, store_job, work_off
 from skfleet.dispatch import send_chunks
 from skfleet.job import Job, find_job
 from skfleet.progress import Silent
-from skfleet.retry import retry
+from skfleet.retry import RUN_DAYS, retry
 from skfleet.runs import chunk_plan
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import Refused
@@ -153,12 +154,29 @@ def test_a_job_that_goes_on_is_not_retried(cloud: Cloud, state: JobState) -> Non
     assert messages_in(cloud) == []
 
 
-@pytest.mark.parametrize(
-    ("state", "why"), [(JobState.SUCCEEDED, "has succeeded"), (JobState.CANCELLED, "for good")]
-)
-def test_a_job_that_ended_otherwise_is_refused(cloud: Cloud, state: JobState, why: str) -> None:
-    with pytest.raises(Refused, match=why):
-        retry(cloud, store_job(cloud, state=state).job, steps=SILENT)
+def test_a_job_that_has_succeeded_meanwhile_is_left_alone(cloud: Cloud) -> None:
+    job = store_job(cloud, state=JobState.SUCCEEDED).job
+    effect = retry(cloud, job, steps=SILENT)
+    assert (effect.changed, effect.state, effect.sent) == (False, JobState.SUCCEEDED, 0)
+    assert "nothing is left to retry" in effect.sentence
+
+
+def test_a_cancelled_job_is_refused(cloud: Cloud) -> None:
+    with pytest.raises(Refused, match="for good"):
+        retry(cloud, store_job(cloud, state=JobState.CANCELLED).job, steps=SILENT)
+
+
+def test_a_job_of_which_something_may_expire_before_it_ends_is_refused(cloud: Cloud) -> None:
+    job = failed_job(cloud)
+    # Its plan is a moment old.
+    for days, is_refused in ((RUN_DAYS - 1, True), (RUN_DAYS + 1, False)):
+        there = changed(cloud, tracker=changed(cloud.tracker, retention_days=days))
+        if is_refused:
+            with pytest.raises(Refused, match=rf"expires after {days} .*; submit it again"):
+                retry(there, job, steps=SILENT)
+            assert messages_in(cloud) == []
+        else:
+            assert retry(there, job, steps=SILENT).changed
 
 
 def test_a_job_whose_leftovers_are_gone_is_refused(cloud: Cloud) -> None:
@@ -173,5 +191,5 @@ def test_a_job_whose_leftovers_are_gone_is_refused(cloud: Cloud) -> None:
 def test_a_job_without_its_plan_is_refused(cloud: Cloud) -> None:
     job = failed_job(cloud)
     cloud.store.delete([cloud.names.plan(job)])
-    with pytest.raises(Refused, match="has lost its plan"):
+    with pytest.raises(Refused, match=r"has lost its plan .* is left to do; submit it again\."):
         retry(cloud, job, steps=SILENT)

@@ -57,6 +57,24 @@ def test_a_failed_commit_is_replaced_by_a_later_run_alone(tracker: Tracker) -> N
         assert tracker.commit(new_commit(job, 0, run=run, failed=True)) == done
 
 
+def test_a_commit_that_is_revoked_has_failed_and_a_later_run_replaces_it(tracker: Tracker) -> None:
+    job = new_job().job
+    done = tracker.commit(new_commit(job, 0, output_key="out/0", output_sha256="a7" * 32))
+    for _ in range(2):
+        tracker.revoke(done, reason="Its stored output was deleted.")
+    (failed,) = tracker.commits(job, [0])
+    assert (failed.outcome, failed.run, failed.output_key) == (CommitOutcome.FAILED, 1, None)
+    assert failed.reason == "Its stored output was deleted."
+    assert tracker.commit(new_commit(job, 0)) == failed
+    again = tracker.commit(new_commit(job, 0, run=2))
+    assert again.outcome is CommitOutcome.DONE
+    # A terminal that stood still meanwhile revokes nothing that it has not looked at.
+    tracker.revoke(done, reason="Its stored output was deleted.")
+    assert tracker.commits(job, [0]) == [again]
+    tracker.revoke(done.model_copy(update={"chunk": 1}), reason="There never was one.")
+    assert tracker.commits(job, [1]) == []
+
+
 def test_commits_are_read_in_chunk_order_across_blocks(tracker: Tracker) -> None:
     job = new_job().job
     chunks = [0, 5, BLOCK_CHUNKS - 1, BLOCK_CHUNKS, 3 * BLOCK_CHUNKS + 7]

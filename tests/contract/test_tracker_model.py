@@ -21,6 +21,7 @@ from tests.contract.model_world import Fate, ModelWorld, Place
 from tests.contract.samples import new_job
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.names import FleetNames
 from skfleet_common.contracts.states import JobState
 
 #: Which message or attempt, modulo how many there are.
@@ -36,11 +37,14 @@ def begin(
     cloud: Cloud, *, chunks: int, fan_in: int = 2, seed: int = 0, is_submitted: bool = True
 ) -> Iterator[ModelWorld]:
     """Write a job of its own down and send its messages, or leave the producer standing before the first."""
+    job = new_job().job
+    # A prefix of its own in the bucket: clean-up looks at all jobs of a fleet.
+    alone = changed(cloud, tracker=changed(cloud.tracker, fan_in=fan_in), names=FleetNames(job))
     with tempfile.TemporaryDirectory() as folder:
         world = ModelWorld(
-            cloud=changed(cloud, tracker=changed(cloud.tracker, fan_in=fan_in)),
+            cloud=alone,
             scratch=Path(folder),
-            job=new_job().job,
+            job=job,
             chunks=chunks,
             chance=random.Random(seed),  # noqa: S311  (an order, not a secret)
             failure_rate=0.0,
@@ -66,19 +70,25 @@ class JobLife(RuleBasedStateMachine):
         is_submitted=st.sampled_from([True, True, True, False]),
         # Not in every life: nothing happens to a job after it was cancelled, and a purge excuses much.
         purges=st.sampled_from([0, 1]),
+        # Nor does anybody retry what clean-up took.
+        sweeps=st.sampled_from([0, 0, 1, 2]),
+        burials=st.sampled_from([0, 3]),
         cancelled_in=st.sampled_from([None, None, JobState.PUBLISHING, None, JobState.RUNNING]),
     )
     def submit(
         self,
+        *,
         chunks: int,
         fan_in: int,
         seed: int,
         purges: int,
+        sweeps: int,
+        burials: int,
         cancelled_in: JobState | None,
-        *,
         is_submitted: bool,
     ) -> None:
         self.purges, self.cancelled_in = purges, cancelled_in
+        self.sweeps, self.burials = sweeps, burials
         self.held = ExitStack()
         self.world = self.held.enter_context(
             begin(self.cloud, chunks=chunks, fan_in=fan_in, seed=seed, is_submitted=is_submitted)
@@ -157,6 +167,27 @@ class JobLife(RuleBasedStateMachine):
     @rule(place=PLACES)
     def cancel(self, place: int) -> None:
         self.world.begin_cancel()
+        self.world.go_on(place)
+
+    @precondition(lambda self: self.burials and self.world.unacked)
+    @rule(pick=PICKS)
+    def bury(self, pick: int) -> None:
+        """A message that was delivered too often becomes a dead letter."""
+        self.burials -= 1
+        waiting = sorted(self.world.unacked)
+        self.world.bury(waiting[pick % len(waiting)])
+
+    @precondition(lambda self: self.world.dead and self.may_send)
+    @rule(place=PLACES)
+    def redrive(self, place: int) -> None:
+        self.world.begin_redrive()
+        self.world.go_on(place)
+
+    @precondition(lambda self: self.sweeps and self.world.seen)
+    @rule(place=PLACES)
+    def clean_up(self, place: int) -> None:
+        self.sweeps -= 1
+        self.world.begin_clean_up()
         self.world.go_on(place)
 
     @precondition(lambda self: self.purges and self.world.unacked and self.world.deaths)
@@ -267,6 +298,53 @@ def test_resuming_heals_a_leaf_that_was_filled_by_a_worker_which_told_nobody(mod
         check_rest(world, effects=[1])
 
 
+def fail(world: ModelWorld) -> None:
+    """Score the first chunk, and give the others up."""
+    for index in sorted(world.unacked):
+        world.deliver(index, Fate.GIVEN_UP if index else Fate.FINE)
+        world.run_out(-1)
+    assert world.tracker.job(world.job).state is JobState.FAILED
+
+
+def test_a_clean_up_that_was_about_to_begin_takes_nothing_of_a_job_that_is_retried(
+    module_cloud: Cloud,
+) -> None:
+    with begin(module_cloud, chunks=2) as world:
+        fail(world)
+        world.begin_clean_up()
+        world.go_to(Place.MOVE)
+        world.begin_retry()
+        world.run_out(-1)
+        world.run_out(0)
+        world.check_always()
+        check_rest(world, effects=[2])
+
+
+def test_a_retry_that_was_about_to_begin_is_refused_once_clean_up_has(module_cloud: Cloud) -> None:
+    with begin(module_cloud, chunks=2) as world:
+        fail(world)
+        world.begin_retry()
+        world.go_to(Place.MOVE)
+        world.begin_clean_up()
+        world.go_to(Place.DELETE)
+        world.run_out(0)
+        check_rest(world, effects=[])
+        assert world.tracker.job(world.job).state is JobState.FAILED
+
+
+def test_a_redrive_that_died_anywhere_has_lost_no_letter(module_cloud: Cloud) -> None:
+    for place in (Place.RECEIVE, Place.SEND, Place.ACK, Place.END):
+        with begin(module_cloud, chunks=2) as world:
+            for index in sorted(world.unacked):
+                world.bury(index)
+            world.begin_redrive()
+            world.go_to(place)
+            if world.attempts:
+                world.crash(-1)
+            assert len(world.dead | world.unacked) >= 2
+            check_rest(world, effects=[1])
+
+
 def work_up_to_publication(world: ModelWorld) -> None:
     """Score all chunks, and let a publisher stand before the transaction that counts."""
     for index in sorted(world.unacked):
@@ -284,7 +362,7 @@ def check_rest(world: ModelWorld, *, effects: list[int]) -> None:
 
 
 def test_publishing_has_one_effect_whatever_workers_operators_and_the_queue_do(module_cloud: Cloud) -> None:
-    play(module_cloud, max_examples=45, stateful_step_count=25)
+    play(module_cloud, max_examples=36, stateful_step_count=25)
 
 
 @pytest.mark.slow

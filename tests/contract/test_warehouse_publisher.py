@@ -14,6 +14,7 @@ from tests.contract.warehouse_place import Place
 
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.tables.postgres import outputs
 
 
 @pytest.mark.parametrize("if_exists", list(IfExists))
@@ -109,6 +110,93 @@ def test_a_table_to_append_to_that_is_dropped_meanwhile_is_made_anew(place: Plac
         publication(place, rows=10, if_exists=IfExists.APPEND), interfering(place, "DROP TABLE scores")
     ).is_new
     assert counts(place) == [("late", 10, 10)]
+
+
+def test_a_column_that_changes_its_type_while_the_job_loads_is_not_filled_with_rounded_values(
+    place: Place,
+) -> None:
+    old_table(place)
+    asked = publication(place, rows=10, if_exists=IfExists.APPEND)
+    with pytest.raises(Refused, match="has proba as integer, but the output has double precision"):
+        place.warehouse.publisher.publish(
+            asked, interfering(place, "ALTER TABLE scores ALTER COLUMN proba TYPE integer")
+        )
+    assert place.sql("SELECT id FROM scores") == [(-1,)]
+
+
+SKIPS = (
+    "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN IF NEW.id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END';"
+)
+SKIPPING = SKIPS + "CREATE TRIGGER skipping BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION skip();"
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (SKIPPING.format("scores"), "has trigger skipping on table .*scores, which may change or drop rows"),
+        ("CREATE RULE nope AS ON INSERT TO scores DO INSTEAD NOTHING", "has rule nope on table"),
+        (
+            "DROP TABLE scores; CREATE TABLE scores (id bigint, prediction text, proba float8) "
+            "PARTITION BY RANGE (id); CREATE TABLE a PARTITION OF scores DEFAULT;" + SKIPPING.format("a"),
+            "has trigger skipping on table .*a, which",
+        ),
+    ],
+)
+def test_a_table_that_may_drop_rows_on_their_way_in_is_refused_early_and_late(
+    place: Place, made: str, said: str
+) -> None:
+    old_table(place)
+    place.sql(made)
+    asked = publication(place, rows=10, if_exists=IfExists.APPEND)
+    with pytest.raises(Refused, match=said):
+        place.warehouse.catalogue.check_output(asked.table, asked.columns, if_exists=IfExists.APPEND)
+    with pytest.raises(Refused, match=said):
+        place.warehouse.publisher.publish(asked, [part(0, 10)])
+    assert place.sql(f"SELECT * FROM {LEDGER}") == []
+
+
+def test_triggers_that_no_insert_of_a_publication_fires_are_no_obstacle(place: Place) -> None:
+    old_table(place)
+    place.sql(
+        SKIPPING.format("scores")
+        + "ALTER TABLE scores DISABLE TRIGGER skipping;"
+        + "CREATE TRIGGER later BEFORE UPDATE ON scores FOR EACH ROW EXECUTE FUNCTION skip()"
+    )
+    asked = publication(place, rows=10, if_exists=IfExists.APPEND)
+    assert place.warehouse.publisher.publish(asked, [part(0, 10)]).is_new
+    assert counts(place) == [("late", 10, 10), ("old", 1, 1)]
+
+
+def test_an_append_that_takes_fewer_rows_than_were_scored_is_not_recorded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever drops them: here a trigger that the look at the table is made not to see."""
+    old_table(place)
+    place.sql(SKIPPING.format("scores"))
+    monkeypatch.setattr(outputs, "_ON_INSERT", "SELECT 'nothing' WHERE false AND %(oid)s > 0")
+    asked = publication(place, rows=10, if_exists=IfExists.APPEND)
+    with pytest.raises(JobFailed, match=r"took 5 of 10 rows, so nothing was appended.*skfleet retry job-1"):
+        place.warehouse.publisher.publish(asked, [part(0, 10)])
+    assert place.sql("SELECT id FROM scores") == [(-1,)]
+    assert place.sql(f"SELECT * FROM {LEDGER}") == []
+
+
+@pytest.mark.parametrize(
+    "made", ["TYPE scores AS ENUM ('a')", "DOMAIN scores AS text", "TYPE scores AS RANGE (subtype = int)"]
+)
+def test_a_type_with_the_outputs_name_is_refused_before_anything_is_scored(place: Place, made: str) -> None:
+    place.sql(f"CREATE {made}")
+    asked = publication(place, rows=10)
+    with pytest.raises(Refused, match=r"scores cannot be made, because a type has that name; drop the type"):
+        place.warehouse.catalogue.check_output(asked.table, asked.columns, if_exists=IfExists.FAIL)
+
+
+def test_the_array_type_of_another_table_makes_way_for_an_output(place: Place) -> None:
+    old_table(place)
+    asked = publication(place, rows=10, name="_scores")
+    place.warehouse.catalogue.check_output(asked.table, asked.columns, if_exists=IfExists.FAIL)
+    assert place.warehouse.publisher.publish(asked, [part(0, 10)]).is_new
 
 
 def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None:

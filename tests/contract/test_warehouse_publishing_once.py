@@ -10,9 +10,10 @@ import pytest
 from tests.contract.publications import LEDGER, counts, old_table, part, publication
 from tests.contract.warehouse_place import Place
 
-from skfleet_common.contracts.errors import JobFailed, TryAgain
+from skfleet_common.contracts.errors import JobFailed, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables.port import Published
+from skfleet_common.tables.postgres import pulse as pulse_module
 
 
 @pytest.mark.parametrize("run", [1, 2])
@@ -42,6 +43,26 @@ def test_a_connection_that_breaks_while_loading_is_a_passing_fault(place: Place)
             publication(place, rows=100_000, if_exists=IfExists.REPLACE), parts()
         )
     assert place.sql("SELECT prediction FROM scores") == [("old",)]
+
+
+class NobodyWatches(SkfleetError):
+    """What ``alive`` raises when the lease is gone."""
+
+
+def test_a_pulse_that_nobody_watches_any_more_ends_by_itself_and_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error that a thread does not catch is a warning of pytest's, and so an error of this test."""
+    monkeypatch.setattr(pulse_module, "PULSE_SECONDS", 0.01)
+    beats = threading.Semaphore(0)
+
+    def alive() -> None:
+        beats.release()
+        raise NobodyWatches
+
+    with pulse_module.pulse(alive):
+        assert beats.acquire(timeout=10)
+    assert not beats.acquire(blocking=False)
 
 
 def test_an_abandoned_run_never_publishes_and_a_later_run_does(place: Place) -> None:

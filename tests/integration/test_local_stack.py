@@ -295,6 +295,8 @@ def test_a_taken_port_is_replaced_and_said(place: Place) -> None:
     place.stack.down()
     port = place.state()["ports"]["postgres"]
     with socket.socket() as other:
+        # Connections that PostgreSQL closed still wait on its port.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", port))
         other.listen()
         status = place.stack.up(workers=0, durable=False)

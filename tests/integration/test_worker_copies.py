@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from tests.contract.samples import new_commit, new_presence
 from tests.integration.worker_fleet import Fleet
 
@@ -78,6 +79,31 @@ def test_a_chunk_is_not_copied_too_early(
     assert copies_sent(fleet, late, copy_seconds=copy_seconds) == []
     # Nothing was claimed: it is copied once it is due.
     assert copies_sent(fleet, holder(job, 9, seconds=13.0, idle=2)) == [9]
+
+
+def test_a_copy_that_could_not_be_claimed_is_claimed_later(fleet: Fleet) -> None:
+    job = run_almost(fleet, chunks=10, done=9, seconds=4.0)
+    late = [holder(job, 9, seconds=13.0, idle=1)]
+    copies = Copies(fleet.cloud, copy_seconds=10.0)
+    events = fleet.cloud.tracker.client.meta.events
+
+    def refuse(**_: object) -> None:
+        raise ConnectionClosedError(endpoint_url="https://dynamodb")
+
+    events.register("before-call.dynamodb.PutItem", refuse)
+    copies.send(live_jobs(fleet.cloud.tracker), late)
+    events.unregister("before-call.dynamodb.PutItem", refuse)
+    assert fleet.cloud.queue.receive() == []
+    copies.send(live_jobs(fleet.cloud.tracker), late)
+    assert len(fleet.cloud.queue.receive()) == 1
+
+
+def test_a_job_whose_plan_is_lost_costs_others_no_copies(fleet: Fleet) -> None:
+    jobs = [run_almost(fleet, chunks=10, done=9, seconds=4.0) for _ in range(2)]
+    store = fleet.cloud.store
+    store.client.delete_object(Bucket=store.bucket, Key=fleet.cloud.names.plan(jobs[1]))
+    late = [holder(job, 9, seconds=13.0, idle=1) for job in jobs]
+    assert copies_sent(fleet, *late) == [9]
 
 
 def test_a_committed_chunk_is_never_copied(fleet: Fleet) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace as changed
 
 import pytest
+from tests.conftest import eventually
 from tests.contract.samples import new_commit, new_presence
 from tests.integration.worker_fleet import Fleet
 
@@ -15,7 +17,9 @@ from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.messages import MESSAGE_VERSION, PublishMessage, decode, encode
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.workers import Holding, WorkerPresence
-from skfleet_worker.dead_letters import PUBLISH_RENEWALS, DeadLetters
+from skfleet_worker.dead_letters import DeadLetters
+from skfleet_worker.lost_chunks import LOST
+from skfleet_worker.renewals import PUBLISH_RENEWALS
 from skfleet_worker.work import Work
 
 
@@ -27,11 +31,16 @@ def deliver_too_often(fleet: Fleet) -> None:
     assert fleet.cloud.queue.approximate_depth().total == 0
 
 
-def read(fleet: Fleet, *workers: WorkerPresence) -> list[Work]:
+def read(fleet: Fleet, *workers: WorkerPresence, **settings: object) -> list[Work]:
     """Read the dead letters as a worker's caretaker does; gives what it leaves to a scorer."""
     entrusted: list[Work] = []
-    DeadLetters(fleet.cloud, fleet.settings, worker="reader", entrust=entrusted.append).read(workers)
+    told = fleet.settings.model_copy(update=settings)
+    DeadLetters(fleet.cloud, told, worker="reader", entrust=entrusted.append).read(workers)
     return entrusted
+
+
+def holder(job: str, chunk: int | None) -> WorkerPresence:
+    return new_presence("at-it").model_copy(update={"holdings": (Holding(job=job, run=1, chunk=chunk),)})
 
 
 def dead_letters(fleet: Fleet) -> int:
@@ -49,7 +58,7 @@ def test_a_chunk_whose_message_never_finished_fails_and_ends_its_job(fleet: Flee
     deliver_too_often(fleet)
     read(fleet)
     commit = failed(fleet, job)
-    assert (commit.attempts, commit.worker) == (MAX_RECEIVES, "reader")
+    assert (commit.attempts, commit.worker) == (MAX_RECEIVES, LOST)
     record = fleet.cloud.tracker.job(job)
     assert record.state is JobState.FAILED
     assert "Its message was delivered 10 times and never finished" in str(record.reason)
@@ -86,8 +95,7 @@ def test_a_dead_letter_of_a_committed_chunk_only_repeats_the_climb(fleet: Fleet)
 def test_a_dead_letter_is_left_alone_while_a_worker_holds_its_chunk(fleet: Fleet) -> None:
     job = fleet.submit(rows=1_000)
     deliver_too_often(fleet)
-    at_it = new_presence("at-it").model_copy(update={"holdings": (Holding(job=job, run=1, chunk=0),)})
-    read(fleet, at_it)
+    read(fleet, holder(job, 0))
     assert fleet.cloud.tracker.commits(job, [0]) == []
     assert fleet.cloud.tracker.job(job).state is JobState.RUNNING
     assert dead_letters(fleet) == 1
@@ -137,9 +145,7 @@ def test_a_publish_message_is_sent_afresh_a_few_times_and_then_left_to_a_scorer(
     deliver_too_often(fleet)
     (work,) = read(fleet)
     assert work.assignment.message == PublishMessage(job=job, run=1)
-    assert work.assignment.give_up_because == (
-        "4 messages for it were each delivered 10 times and never finished"
-    )
+    assert work.assignment.give_up_because == ("4 messages for it became dead letters")
     # It stays until the job has ended: who was to give it up may die, too.
     assert (fleet.cloud.queue.approximate_depth().total, dead_letters(fleet)) == (0, 1)
     assert fleet.cloud.tracker.job(job).state is JobState.PUBLISHING
@@ -149,12 +155,65 @@ def test_an_unreadable_message_fails_the_chunk_that_it_names(fleet: Fleet) -> No
     job = fleet.submit(rows=2_000)
     body = {"job": job, "run": 1, "chunk": {"number": 1}, "position": 0, "run_chunks": 99}
     fleet.cloud.dead_letters.send([json.dumps(body)])
-    read(fleet)
-    assert "could not be read" in str(failed(fleet, job, 1).reason)
+    read(fleet, stall_seconds=0)
+    commit = failed(fleet, job, 1)
+    assert "could not be read" in str(commit.reason)
+    assert commit.worker == "reader"
     # Where it stands in the run is what was planned, whatever the message says.
     assert fleet.cloud.tracker.progress(job, 1, 2).done == {1}
     assert fleet.cloud.tracker.job(job).state is JobState.RUNNING
     assert dead_letters(fleet) == 1
+
+
+@pytest.mark.parametrize("why", ["its chunk is held", "its job is not quiet", "another may lie in the queue"])
+def test_an_unreadable_message_costs_nothing_while_another_may_yet_succeed(fleet: Fleet, why: str) -> None:
+    job = fleet.submit(rows=2_000)
+    fleet.cloud.dead_letters.send([json.dumps({"job": job, "run": 1, "chunk": {"number": 1}})])
+    workers = [holder(job, 1)] if why == "its chunk is held" else []
+    if why == "its job is not quiet":
+        for delivery in fleet.cloud.queue.receive():
+            fleet.cloud.queue.ack(delivery)
+    read(
+        fleet,
+        *workers,
+        stall_seconds=0 if workers else 900,
+        lease_seconds=60 if why == "its job is not quiet" else 0.01,
+    )
+    assert fleet.cloud.tracker.commits(job, [1]) == []
+    # But it is told.
+    (trouble,) = find_job(fleet.cloud, job).status().troubles
+    assert "could not be read" in trouble.reason
+
+
+def test_letters_behind_more_garbage_than_a_round_reads_are_read(fleet: Fleet) -> None:
+    garbage = 300
+    fleet.cloud.dead_letters.send([f"garbage {n}" for n in range(garbage)])
+    job = fleet.submit(rows=1_000)
+    deliver_too_often(fleet)
+    short = fleet.settings.model_copy(update={"lease_seconds": 0.4})
+    hasty = changed(fleet.cloud, dead_letters=changed(fleet.cloud.dead_letters, lease_seconds=1))
+    letters = DeadLetters(hasty, short, worker="reader", entrust=lambda _: None)
+
+    def ended() -> bool:
+        letters.read([])
+        return fleet.cloud.tracker.job(job).state is JobState.FAILED
+
+    # Each round sees less of it: what nothing follows from stays hidden.
+    eventually(ended)
+    assert dead_letters(fleet) == garbage
+
+
+def test_a_letter_of_a_number_that_no_table_takes_keeps_no_other_from_being_read(fleet: Fleet) -> None:
+    strange = fleet.submit(rows=1_000)
+    deliver_too_often(fleet)
+    (letter,) = fleet.cloud.dead_letters.receive()
+    fleet.cloud.dead_letters.ack(letter)
+    fleet.cloud.dead_letters.send([json.dumps(json.loads(letter.body) | {"failures": 10**40})])
+    job = fleet.submit(rows=1_000)
+    deliver_too_often(fleet)
+    read(fleet, stall_seconds=0)
+    assert failed(fleet, job).worker == LOST
+    assert "could not be read" in str(failed(fleet, strange).reason)
 
 
 @pytest.mark.parametrize(
@@ -214,21 +273,37 @@ def test_a_publication_that_kills_its_worker_every_time_ends_its_job(fleet: Flee
     worker = fleet.start_worker()
     record = fleet.wait(job)
     assert record.state is JobState.FAILED
-    assert record.reason == (
-        "Publishing failed: 4 messages for it were each delivered 10 times and never finished."
-    )
+    assert record.reason == ("Publishing failed: 4 messages for it became dead letters.")
     worker.wait_for("dead_letter.moot")
     assert fleet.sql(f"SELECT to_regclass('{fleet.output_table(job)}')") == [(None,)]
 
 
-def test_a_poison_message_is_told_to_its_job_at_once(fleet: Fleet) -> None:
+def test_a_poison_message_is_told_to_its_job_at_once_and_fails_it_in_the_end(fleet: Fleet) -> None:
     job = fleet.submit(rows=1_000)
     (good,) = fleet.cloud.queue.receive()
     fleet.cloud.queue.send([json.dumps(json.loads(good.body) | {"kind": "dance"})])
     fleet.cloud.queue.ack(good)
-    fleet.start_worker(care_seconds=600)
+    told = fleet.start_worker(care_seconds=600)
+    (trouble,) = eventually(lambda: find_job(fleet.cloud, job).status().troubles)
+    assert "could not be read" in trouble.reason
+    assert told.stop() == 0
+    fleet.start_worker()
     record = fleet.wait(job)
     assert record.state is JobState.FAILED
     assert "Its message could not be read" in str(record.reason)
     assert dead_letters(fleet) == 1
     fleet.assert_queue_empty()
+
+
+def test_a_poison_copy_of_a_chunk_that_is_being_scored_costs_nothing(fleet: Fleet) -> None:
+    job = fleet.submit(rows=1_000, table="gated")
+    (good,) = fleet.cloud.queue.receive()
+    fleet.cloud.queue.release(good)
+    worker = fleet.start_worker(stall_seconds=0.1)
+    reader = fleet.start_worker(stall_seconds=0.1)
+    with fleet.gate_shut():
+        fleet.wait_at_gate()
+        fleet.cloud.queue.send([json.dumps(json.loads(good.body) | {"kind": "dance"})])
+        eventually(lambda: worker.said("dead_letter.held") or reader.said("dead_letter.held"))
+        assert find_job(fleet.cloud, job).status().troubles
+    assert fleet.wait(job).state is JobState.SUCCEEDED

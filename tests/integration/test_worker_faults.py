@@ -12,6 +12,9 @@ from tests.conftest import eventually
 from tests.integration.worker_fleet import Fleet
 
 from skfleet_common.contracts.states import JobState
+from skfleet_worker.clock import host_seconds
+from skfleet_worker.lease import LeaseKeeper
+from skfleet_worker.mail import Mail
 
 ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
@@ -106,6 +109,38 @@ def test_a_stopped_scorer_loses_its_chunk_after_its_allowance(fleet: Fleet) -> N
         eventually(lambda: is_gone(victim))
     assert fleet.wait(job).state is JobState.SUCCEEDED
     fleet.assert_published(job, rows=1_000)
+
+
+def test_a_chunk_given_up_under_an_old_delivery_ends_its_job(fleet: Fleet) -> None:
+    job = fleet.submit(rows=1_000, table="gated")
+    # Stuck for longer than a lease, at its last attempt, with no other scorer there.
+    worker = fleet.start_worker(max_attempts=1, allowance_seconds=5)
+    with fleet.gate_shut():
+        fleet.wait_at_gate()
+        record = fleet.wait(job)
+    assert record.state is JobState.FAILED
+    assert "reported nothing for 5 seconds at attempt 1" in str(record.reason)
+    assert len(worker.said("chunk.started")) == 1
+    assert worker.said("delivery.released") == worker.said("delivery.replaced") == []
+
+
+def test_work_that_leaves_after_its_last_attempt_counts_it(fleet: Fleet) -> None:
+    fleet.submit(rows=1_000)
+    keeper = LeaseKeeper(
+        fleet.cloud.queue, lease_seconds=60, heartbeat_seconds=20, clock=host_seconds, on_lost=lambda _: None
+    )
+    mail = Mail(fleet.cloud, keeper, fleet.settings, on_unreadable=lambda _: None, on_newer=lambda *_: None)
+    counts = []
+    for _ in range(3):
+        (delivery,) = eventually(fleet.cloud.queue.receive)
+        work = mail.open(delivery, received_at=host_seconds())
+        assert work is not None
+        counts.append(work.assignment.message.failures)
+        if len(counts) == 2:
+            work.give_up("its scoring process was killed")
+        mail.give_back(work, reason="the worker drains")
+    # Nothing had failed the first time, and the second time nobody was told.
+    assert counts == [0, 0, 1]
 
 
 @pytest.mark.parametrize("stopped", [False, True])

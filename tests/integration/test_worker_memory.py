@@ -59,6 +59,24 @@ def test_a_killed_chunk_is_tried_again_here_in_smaller_batches(fleet: Fleet) -> 
     assert worker.process.poll() is None
 
 
+def test_a_killed_chunk_of_an_old_delivery_is_tried_again_here_too(fleet: Fleet) -> None:
+    job = fleet.submit(rows=4_000, chunk_rows=4_000, table="gated")
+    worker = fleet.start_worker(lease_seconds=2, heartbeat_seconds=0.4)
+
+    def held_seconds() -> float:
+        holdings = [holding for seen in fleet.cloud.tracker.workers() for holding in seen.holdings]
+        return max((holding.seconds for holding in holdings), default=0.0)
+
+    with fleet.gate_shut():
+        fleet.wait_at_gate()
+        eventually(lambda: held_seconds() > 3)
+        kill_scorers(worker)
+        worker.wait_for("chunk.started", count=2)
+    assert fleet.wait(job).state is JobState.SUCCEEDED
+    (commit,) = fleet.cloud.tracker.commits(job, [0])
+    assert (commit.attempts, "batches of 1,000 rows" in str(commit.trouble)) == (1, True)
+
+
 def test_a_chunk_whose_smallest_batches_are_killed_is_a_failed_attempt(fleet: Fleet) -> None:
     job = fleet.submit(rows=4_000, chunk_rows=4_000, table="gated")
     worker = fleet.start_worker(max_attempts=1)

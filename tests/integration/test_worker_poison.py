@@ -80,11 +80,11 @@ def assert_unharmed(fleet: Fleet) -> None:
 def test_every_poison_becomes_a_dead_letter_once_and_the_worker_lives(fleet: Fleet) -> None:
     bodies = poisons(POISONS)
     fleet.cloud.queue.send(bodies)
-    worker = fleet.start_worker()
+    # An idle worker looks at dead letters too, which would hide them for minutes.
+    worker = fleet.start_worker(care_seconds=600)
     fleet.assert_queue_empty()
     assert_unharmed(fleet)
     assert worker.stop() == 0
-    # An idle worker looks at dead letters too, which hides them for a lease; none comes or goes by that.
     eventually(lambda: fleet.cloud.dead_letters.approximate_depth().visible == POISONS)
     assert emptied(fleet.cloud.dead_letters) == Counter(bodies)
     assert CANARY not in worker.log.read_text()

@@ -40,7 +40,7 @@ def test_a_deleted_bundle_fails_the_job(fleet: Fleet) -> None:
     fleet.start_worker()
     record = fleet.wait(fleet.submit())
     assert record.state is JobState.FAILED
-    assert "There is no object" in str(record.reason)
+    assert "lacks its file golden.parquet in the store; put it back" in str(record.reason)
 
 
 def test_a_damaged_copy_in_the_cache_is_fetched_again(fleet: Fleet, tmp_path: Path) -> None:
@@ -85,6 +85,23 @@ def test_columns_that_change_after_planning_fail_the_job(
     record = standing_fleet.wait(job)
     assert record.state is JobState.FAILED
     assert sentence in str(record.reason)
+
+
+def test_a_column_that_changes_in_mid_job_fails_it_at_once(standing_fleet: Fleet) -> None:
+    standing_fleet.sql("DROP TABLE IF EXISTS altered")
+    standing_fleet.sql("CREATE TABLE altered AS SELECT id, miles, carrier FROM flights")
+    job = standing_fleet.submit(table="altered", chunk_rows=50)
+    tracker = standing_fleet.cloud.tracker
+    chunks = tracker.job(job).chunks
+    # Those who score it have seen the table as it was.
+    eventually(lambda: len(tracker.commits(job, range(chunks))) >= 2, every_seconds=0.02)
+    standing_fleet.sql("ALTER TABLE altered ALTER COLUMN id TYPE numeric(12,1)")
+    record = standing_fleet.wait(job)
+    assert record.state is JobState.FAILED
+    assert "Column id of public.altered is of type numeric(12,1) now" in str(record.reason)
+    commits = tracker.commits(job, range(chunks))
+    assert sum(commit.outcome == "done" for commit in commits) < chunks // 2
+    assert len([commit for commit in commits if commit.outcome != "done"]) <= 2
 
 
 def test_an_unreadable_message_goes_to_the_dead_letters_at_once(standing_fleet: Fleet) -> None:

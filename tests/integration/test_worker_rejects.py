@@ -13,7 +13,7 @@ from tests.integration.worker_fleet import COLUMNS, MODEL, Fleet, fit_files
 
 from skfleet.job import find_job
 from skfleet_common.contracts.columns import Column, LogicalDtype
-from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.jobs import CommitOutcome, OutputColumn
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.arrays import FloatArray
@@ -115,17 +115,27 @@ def test_rows_that_cannot_be_scored_are_set_aside_up_to_the_limit(standing_fleet
     assert fleet.sql(f"SELECT to_regclass('{fleet.output_table(jobs[1])}')") == [(None,)]
 
 
-def test_a_chunk_alone_over_the_limit_fails_the_job_at_once_and_lists_its_rows(standing_fleet: Fleet) -> None:
+def test_chunks_over_the_limit_fail_the_job_at_its_end_which_names_the_rows_of_all(
+    standing_fleet: Fleet,
+) -> None:
     fleet = standing_fleet
-    make_spoiled(fleet, infinite="id IN (700, 701)")
+    make_spoiled(fleet, infinite="id IN (5, 700, 701)")
     job = fleet.submit(rows=900, chunk_rows=300, table="spoiled")
     record = fleet.wait(job)
     assert record.state is JobState.FAILED
-    assert "At least 2 rows cannot be read or scored, and --max-rejects allows 0: chunk 2" in str(
-        record.reason
+    why = "(miles is infinite or too large)"
+    assert str(record.reason).startswith(
+        "3 rows cannot be read or scored, and --max-rejects allows 0: chunk 0 (1 row), chunk 2 (2 rows)."
     )
-    assert "id=700 (miles is infinite or too large); id=701" in str(record.reason)
-    assert [row["id"] for row in rejects_of(job, fleet)] == ["700", "701"]
+    assert str(record.reason).endswith(f"The first: id=5 {why}; id=700 {why}; id=701 {why}.")
+    assert [row["id"] for row in rejects_of(job, fleet)] == ["5", "700", "701"]
+    first, done, last = fleet.cloud.tracker.commits(job, range(3))
+    # The chunk between them was scored, and would not be again in a retry.
+    assert done.outcome is CommitOutcome.DONE
+    assert (first.rows_quarantined, last.rows_quarantined) == (1, 2)
+    assert last.reason == "2 rows cannot be read or scored; --max-rejects allows 0 in the whole job."
+    status = find_job(fleet.cloud, job).status()
+    assert [failure.chunk for failure in status.failures] == [0, 2]
     said = fleet.workers[0].said("job.failed")[-1]
     assert (said["job"], "id=700" in str(said)) == (job, False)
     assert "id=700" not in fleet.workers[0].log.read_text()
@@ -193,13 +203,15 @@ def test_rows_on_which_the_model_fails_are_found_one_by_one(
         probabilities[odd] = np.nan
         return probabilities
 
-    jobs = [fleet.submit(rows=900, chunk_rows=900, max_rejects=limit) for limit in (2, 1)]
+    jobs = [fleet.submit(rows=900, chunk_rows=900, max_rejects=limit) for limit in (2, 0)]
     monkeypatch.setattr(type(estimator), "predict_proba", picky)
     reports: list[int] = []
     watched = replace(bench, report=reports.append)
-    for job, limit in zip(jobs, (2, 1), strict=True):
+    for job, limit in zip(jobs, (2, 0), strict=True):
         message = ChunkMessage(job=job, run=1, position=0, run_chunks=1, chunk=fleet.plan(job).chunks[0])
-        carry_out(Assignment(message, receive_count=1), watched)
+        # The second row is in another batch: there are too many already, but not yet enough to stop.
+        batch_rows = None if limit else 300
+        carry_out(Assignment(message, receive_count=1, batch_rows=batch_rows), watched)
         rejected = rejects_of(job, fleet)
         assert {row["id"] for row in rejected} == {"17", "500"}
         why = "the model cannot score it (ValueError)"
@@ -231,8 +243,9 @@ def test_a_model_that_fails_on_every_row_fails_the_job_and_is_not_tried_on_all(
     carry_out(Assignment(message, receive_count=1), bench)
     record = fleet.cloud.tracker.job(job)
     assert record.state is JobState.FAILED
-    assert "At least 4 rows" in str(record.reason)
-    assert "id=1 (the model cannot score it (AttributeError))" in str(record.reason)
+    assert "At least 10 rows" in str(record.reason)
+    reason = "(the model cannot score it (AttributeError))"
+    assert all(f"id={number} {reason}" in str(record.reason) for number in range(1, 11))
     assert calls < 60
 
 
@@ -266,7 +279,7 @@ def test_rows_that_the_warehouse_itself_cannot_read_are_found_by_cutting_the_chu
     expected = [number for number in range(1, 901) if number not in {17, 411, 500, 640}]
     assert published == [(number, int(1000 / (number - 500))) for number in expected]
     assert too_few.state is JobState.FAILED
-    assert "At least 2 rows" in str(too_few.reason)
+    assert str(too_few.reason).startswith("4 rows cannot be read or scored")
 
 
 def test_a_row_at_fault_that_shares_its_key_with_others_fails_the_job(standing_fleet: Fleet) -> None:

@@ -7,19 +7,25 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace as changed
+from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 from tests.conftest import eventually
+from tests.contract.samples import new_presence
 from tests.integration.worker_fleet import Fleet, Worker
 
 from skfleet.job import Job, find_job
 from skfleet.progress import Silent
 from skfleet_common.contracts.messages import decode
 from skfleet_common.contracts.states import JobState
+from skfleet_common.contracts.workers import Holding
 from skfleet_common.tables import open_warehouse
 from skfleet_worker.attempt import carry_out
 from skfleet_worker.bench import Workbench
+from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Assignment, Ending
+from skfleet_worker.stalls import StallReport, live_jobs
 
 
 @pytest.fixture
@@ -62,6 +68,69 @@ def test_a_failed_attempt_is_listed_until_its_chunk_is_committed(fleet: Fleet, b
     status = find_job(fleet.cloud, job).status()
     assert [trouble.chunk for trouble in status.troubles] == [1]
     assert [(failure.chunk, failure.attempts) for failure in status.failures] == [(0, 5)]
+
+
+@pytest.mark.parametrize("how", ["it failed", "its scorer was lost"])
+def test_a_copy_that_fails_for_good_costs_nothing_while_another_worker_holds_its_chunk(
+    fleet: Fleet, bench: Workbench, how: str
+) -> None:
+    job = fleet.submit(rows=1_000)
+    (delivery,) = fleet.cloud.queue.receive()
+    message = decode(delivery.body)
+    most = bench.settings.max_attempts
+
+    def failed_at(attempt: int) -> Ending:
+        tried = message.model_copy(update={"failures": attempt - 1})
+        reason = None if how == "it failed" else "its scoring process was killed"
+        return carry_out(Assignment(tried, receive_count=1, give_up_because=reason), bench).ending
+
+    holding = {"holdings": (Holding(job=job, run=1, chunk=0),)}
+    other = new_presence("other", seen_at=datetime.now(UTC)).model_copy(update=holding)
+    fleet.cloud.tracker.announce(other, ttl_seconds=600)
+    assert failed_at(most) is Ending.RELEASE
+    assert fleet.cloud.tracker.commits(job, [0]) == []
+    # Two that hold it may each wait for the other, so not for ever.
+    assert failed_at(2 * most) is Ending.ACK
+    assert fleet.cloud.tracker.job(job).state is JobState.FAILED
+
+
+def test_a_worker_is_announced_again_after_what_no_table_takes(fleet: Fleet) -> None:
+    strange = Holding(job="a-job", run=1, chunk=0, attempts=10**40)
+    looks = iter([Seen(holdings=(strange,))])
+    presence = Presence(
+        fleet.cloud.tracker,
+        worker="odd",
+        supervisor_pid=os.getpid(),
+        heartbeat_seconds=0.1,
+        look=lambda: next(looks, Seen()),
+    )
+    presence.start()
+    eventually(fleet.cloud.tracker.workers)
+    presence.retire()
+
+
+def test_a_message_of_a_newer_version_is_told_to_its_job(fleet: Fleet) -> None:
+    job = fleet.submit(rows=1_000)
+    (delivery,) = fleet.cloud.queue.receive()
+    fleet.cloud.queue.ack(delivery)
+    fleet.cloud.queue.send([json.dumps(json.loads(delivery.body) | {"schema_version": 2})])
+    fleet.start_worker()
+    (trouble,) = eventually(lambda: find_job(fleet.cloud, job).status().troubles)
+    assert (trouble.chunk, "update the worker" in trouble.reason) == (0, True)
+
+
+def test_a_lost_plan_hides_no_other_stall(fleet: Fleet) -> None:
+    first, second = fleet.submit(rows=1_000), fleet.submit(rows=1_000)
+    cloud = fleet.cloud
+    cloud.store.client.delete_object(Bucket=cloud.store.bucket, Key=cloud.names.plan(second))
+    report = StallReport(cloud, stall_seconds=0.001)
+    with capture_logs() as told:
+        for _ in range(2):
+            report.tell(live_jobs(cloud.tracker), [])
+    stalled = {entry["job"]: entry["stragglers"] for entry in told if entry["event"] == "job.stalled"}
+    assert stalled[first] == ["chunk 0, which no worker holds"]
+    assert second in stalled
+    assert len([entry for entry in told if entry["event"] == "job.stalled"]) == 2
 
 
 def test_a_trouble_that_cannot_be_written_costs_nothing(fleet: Fleet, bench: Workbench) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ class Fleet:
 
     # Jobs.
 
-    @property
+    @cached_property
     def bundle(self) -> Bundle:
         return open_bundle(self.files, digest=self.digest)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skfleet.inputs.csv_input import CsvInput, CsvOptions
@@ -196,6 +196,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_a_frame_its_csv_file_and_its_parquet_file_are_the_same_rows(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 12))
@@ -225,6 +226,7 @@ def test_a_frame_its_csv_file_and_its_parquet_file_are_the_same_rows(data: st.Da
                 assert found[column.name].cast(wanted).equals(expected[column.name].cast(wanted)), column.name
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_prediction_takes_from_a_frame_what_training_took(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 12))

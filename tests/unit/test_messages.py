@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from skfleet_common.contracts.chunks import MAX_CHUNKS, MAX_ROWS, Chunk, IdRange
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.messages import (
+    MAX_FAILURES,
     MAX_MESSAGE_BYTES,
     MAX_RUN,
     MESSAGE_VERSION,
@@ -18,7 +19,8 @@ from skfleet_common.contracts.messages import (
     PublishMessage,
     decode,
     encode,
-    with_failures,
+    renewed,
+    with_counts,
 )
 
 KEYS = st.none() | st.text(max_size=200)
@@ -108,6 +110,7 @@ def test_no_text_at_all_gives_another_error(body: str) -> None:
         {"position": 4},
         {"run": MAX_RUN + 1},
         {"run": 10**40},
+        {"failures": 10**40},
         {"run_chunks": MAX_CHUNKS + 1},
         {"schema_version": 0},
         {"chunk": {"number": MAX_CHUNKS, "range": {}, "rows": 1}},
@@ -135,7 +138,30 @@ def test_a_body_holds_only_characters_that_sqs_takes(message: ChunkMessage | Pub
 
 
 def test_a_count_of_failures_leaves_what_a_newer_version_added() -> None:
-    body = with_failures('{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', 3)
+    body = with_counts(
+        '{"schema_version":1,"kind":"publish","job":"a-job","run":2,"added_later":[1]}', failures=3
+    )
     assert decode(body) == PublishMessage(job="a-job", run=2, failures=3)
     assert json.loads(body)["added_later"] == [1]
-    assert json.loads(with_failures(body, 4))["failures"] == 4
+    assert json.loads(with_counts(body, failures=4))["failures"] == 4
+
+
+def test_failures_are_counted_up_to_what_is_read() -> None:
+    body = encode(PublishMessage(job="a-job", run=1))
+    assert decode(with_counts(body, failures=MAX_FAILURES + 1)).failures == MAX_FAILURES
+
+
+def test_failures_are_counted_beside_a_number_that_python_does_not_write() -> None:
+    body = encode(PublishMessage(job="a-job", run=1))[:-1] + ',"added_later":1e400}'
+    assert decode(with_counts(body, failures=3)).failures == 3
+    assert renewed(body, at_most=2) is None
+
+
+def test_a_body_of_any_version_is_sent_afresh_so_many_times() -> None:
+    body = '{"schema_version":9,"step":{"of":"later"}}'
+    for count in (1, 2):
+        afresh = renewed(body, at_most=2)
+        assert afresh is not None
+        body = afresh
+        assert json.loads(body) == {"schema_version": 9, "step": {"of": "later"}, "renewals": count}
+    assert renewed(body, at_most=2) is None

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.samples import CREATED, new_job, new_presence
 
-from skfleet.job import JobStatus
-from skfleet.stalls import StallNotes
+from skfleet.stalls import StallNotes, words
+from skfleet.status import JobStatus
 from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.stalls import Straggler, quiet_seconds, stragglers
 from skfleet_common.contracts.states import JobState
@@ -104,5 +104,12 @@ def test_a_note_says_that_no_worker_is_alive() -> None:
     assert "no worker is alive" in said[0]
     StallNotes(said.append).see(status(stalled=True))
     assert said[1] == (
-        "Job j stalls: no chunk was committed for 901 seconds; it waits for chunk 4, which no worker holds."
+        "Job j stalls: no chunk was committed for 901 seconds; it waits for chunk 4, which no worker holds; "
+        "if their messages are lost, send them again with: skfleet resume j."
     )
+
+
+def test_what_a_worker_holds_need_not_be_sent_again() -> None:
+    held = (Straggler(chunk=4, worker="a", seconds=9.0), Straggler(chunk=5))
+    said = words(status(stalled=True).model_copy(update={"stragglers": held}))
+    assert str(said).endswith("it waits for chunk 4, held by a for 9 s; chunk 5, which no worker holds")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skfleet_worker.drain import Drain
+from skfleet_worker.drain import MARGIN_SECONDS, Drain
 
 
 @dataclass
@@ -41,6 +41,14 @@ def test_a_signal_after_a_notice_is_the_first_one() -> None:
     drain.on_interruption(None)
     drain.on_signal()
     assert (drain.seconds_left(), drain.is_hurried) == (90.0, False)
+
+
+def test_a_notice_stands_in_place_of_the_usual_time_but_for_a_margin() -> None:
+    drain = Drain(drain_seconds=90, clock=Clock())
+    drain.on_interruption(120.0)
+    assert drain.seconds_left() == 120.0 - MARGIN_SECONDS
+    drain.on_interruption(3.0)
+    assert drain.seconds_left() == 0.0
 
 
 @given(

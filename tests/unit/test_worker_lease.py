@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace as changed
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skfleet_common.aws.queue import Delivery
-from skfleet_worker.lease import MAX_LEASE_SECONDS, Lease
+from skfleet_worker.lease import CALLS_AT_ONCE, MAX_LEASE_SECONDS, Lease, LeaseKeeper
 
 DELIVERY = Delivery(body="{}", receipt="r", receive_count=1, message_id="m")
 
@@ -25,6 +28,42 @@ def test_no_extension_reaches_beyond_twelve_hours_from_receipt(age: float, lease
 @given(age=st.floats(0, MAX_LEASE_SECONDS / 2), lease_seconds=st.integers(2, 21_600))
 def test_a_young_lease_is_extended_by_its_full_length(age: float, lease_seconds: int) -> None:
     assert lease().extension(age, lease_seconds) == lease_seconds
+
+
+def test_many_leases_are_extended_several_at_a_time() -> None:
+    at_once = threading.Barrier(CALLS_AT_ONCE)
+    extended: list[str] = []
+
+    class Slow:
+        def extend(self, delivery: Delivery, seconds: int) -> bool:
+            # No call ends before others have begun.
+            at_once.wait(timeout=10)
+            extended.append(delivery.receipt)
+            return seconds > 0
+
+    keeper = LeaseKeeper(
+        Slow(), lease_seconds=120, heartbeat_seconds=40, clock=lambda: 60.0, on_lost=lambda _: None
+    )
+    many = 4 * CALLS_AT_ONCE
+    held = [keeper.hold(changed(DELIVERY, receipt=str(n)), received_at=0.0) for n in range(many)]
+    keeper.beat()
+    assert sorted(extended, key=int) == [str(n) for n in range(many)]
+    assert {lease.expires_at for lease in held} == {180.0}
+
+
+def test_a_call_that_fails_unexpectedly_costs_no_other_lease() -> None:
+    class Broken:
+        def extend(self, delivery: Delivery, seconds: int) -> bool:
+            if delivery.receipt == "0":
+                raise RuntimeError("nobody expects this")
+            return seconds > 0
+
+    keeper = LeaseKeeper(
+        Broken(), lease_seconds=120, heartbeat_seconds=40, clock=lambda: 60.0, on_lost=lambda _: None
+    )
+    held = [keeper.hold(changed(DELIVERY, receipt=str(n)), received_at=0.0) for n in range(3)]
+    keeper.beat()
+    assert [lease.expires_at for lease in held] == [120.0, 180.0, 180.0]
 
 
 def test_a_lease_is_lost_from_the_moment_it_expires() -> None:

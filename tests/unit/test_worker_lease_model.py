@@ -38,7 +38,9 @@ class Desk:
             on_lost=self.lost.append,
         )
         cloud: Any = SimpleNamespace(queue=queue, dead_letters=None)
-        self.mail = Mail(cloud, self.keeper, Settings(), on_unreadable=lambda _: None)
+        self.mail = Mail(
+            cloud, self.keeper, Settings(), on_unreadable=lambda _: None, on_newer=lambda *_: None
+        )
 
     def pass_time(self, seconds: float) -> None:
         self.sqs.now += seconds
@@ -184,6 +186,15 @@ def test_a_healthy_lease_lasts_for_twelve_hours_and_no_longer(lease_seconds: int
     assert held_seconds >= MAX_HIDDEN_SECONDS - 5.0 - 1.0
     assert held_seconds <= MAX_HIDDEN_SECONDS + 1_000.0
     assert desk.sqs.late == []
+
+
+@given(travel=st.floats(0.0, 30.0), kind=st.sampled_from(["fine", "cut"]))
+def test_a_lease_of_twelve_hours_is_never_shortened_by_its_extension(travel: float, kind: str) -> None:
+    desk = Desk(lease_seconds=MAX_HIDDEN_SECONDS)
+    lease, letter = desk.receive(travel_seconds=travel)
+    desk.sqs.troubles = [kind] if kind == "cut" else []
+    desk.keeper.beat()
+    assert lease.expires_at - desk.clock <= letter.hidden_until - desk.sqs.now + 1e-6
 
 
 @given(failing=st.integers(1, 60), seconds=st.floats(1.0, 40.0), kind=st.sampled_from(["throttled", "cut"]))

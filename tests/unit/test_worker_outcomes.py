@@ -17,8 +17,8 @@ from skfleet_common.contracts.errors import (
     TryAgain,
 )
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
-from skfleet_worker.backoff import LONGEST_SECONDS, backoff_seconds
-from skfleet_worker.outcomes import Blame, ChunkRefused, frames_of, weigh
+from skfleet_worker.backoff import LONGEST_SECONDS, Rest, backoff_seconds, setback_seconds
+from skfleet_worker.outcomes import SETBACKS_AN_ATTEMPT, Blame, ChunkRefused, frames_of, weigh
 
 MAX_ATTEMPTS = 5
 attempts = st.integers(1, 10)
@@ -34,11 +34,46 @@ def test_what_every_chunk_would_meet_fails_the_job_at_once(kind: type[SkfleetErr
     assert blame(kind("It is so; mend it."), attempt) is Blame.JOB
 
 
-@pytest.mark.parametrize("kind", [TryAgain, EnvironmentFault, NotReproducibleHere, ValueError, OSError])
+@pytest.mark.parametrize("kind", [EnvironmentFault, NotReproducibleHere, ValueError])
 @given(attempt=attempts)
-def test_what_may_pass_is_tried_again_until_the_last_attempt(kind: type[Exception], attempt: int) -> None:
+def test_what_is_not_known_to_last_is_tried_again_until_the_last_attempt(
+    kind: type[Exception], attempt: int
+) -> None:
     expected = Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK
     assert blame(kind("for now"), attempt) is expected
+
+
+@pytest.mark.parametrize("kind", [TryAgain, OSError])
+@given(attempt=attempts, setbacks=st.integers(0, 100))
+def test_what_hosts_and_services_do_is_no_failed_attempt_but_ends_too(
+    kind: type[Exception], attempt: int, setbacks: int
+) -> None:
+    most = MAX_ATTEMPTS * SETBACKS_AN_ATTEMPT
+    failure = weigh(kind("for now"), attempt=attempt, max_attempts=MAX_ATTEMPTS, setbacks=setbacks)
+    assert failure.blame is (Blame.SURROUNDINGS if setbacks < most else Blame.CHUNK)
+    # Then a copy that another worker holds may still succeed.
+    assert failure.is_last is (setbacks >= most)
+
+
+def test_the_setbacks_of_a_chunk_outlast_ten_minutes_and_end_within_half_an_hour() -> None:
+    most = MAX_ATTEMPTS * SETBACKS_AN_ATTEMPT
+    for _ in range(100):
+        waited = sum(setback_seconds(setback) for setback in range(1, most + 1))
+        assert 10 * 60 * 0.8 < waited < 30 * 60
+
+
+@given(stumbles=st.integers(1, 2_000))
+def test_a_host_rests_longer_with_every_setback_and_not_at_all_after_a_success(stumbles: int) -> None:
+    rest = Rest()
+    assert not rest.is_on(0.0)
+    pauses = [rest.stumble(0.0) for _ in range(stumbles)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], max(pauses) <= 60.0) == (1.0, True)
+    assert rest.is_on(pauses[-1] - 0.1)
+    assert not rest.is_on(pauses[-1])
+    rest.recover()
+    assert not rest.is_on(0.0)
+    assert rest.stumble(0.0) == 1.0
 
 
 @given(attempt=attempts)
@@ -46,7 +81,7 @@ def test_publishing_waits_for_what_passes_by_itself_and_for_nothing_else(attempt
     def patient(error: Exception) -> Blame:
         return weigh(error, attempt=attempt, max_attempts=MAX_ATTEMPTS, is_patient=True).blame
 
-    assert patient(TryAgain("The table is being read; try again.")) is Blame.ATTEMPT
+    assert patient(TryAgain("The table is being read; try again.")) is Blame.NOBODY
     assert patient(JobFailed("It does not add up.")) is Blame.JOB
     assert patient(ValueError("unknown")) is (Blame.ATTEMPT if attempt < MAX_ATTEMPTS else Blame.CHUNK)
 
@@ -58,7 +93,7 @@ def test_drift_fails_the_chunk_and_not_the_other_chunks(attempt: int) -> None:
 
 @given(attempt=attempts)
 def test_what_a_newer_version_wrote_is_left_to_newer_workers(attempt: int) -> None:
-    assert blame(NewerShape("Update skfleet."), attempt) is Blame.ATTEMPT
+    assert blame(NewerShape("Update skfleet."), attempt) is Blame.NOBODY
 
 
 def test_the_words_of_foreign_errors_are_never_passed_on() -> None:

@@ -14,9 +14,18 @@ from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec, OnDrift, OutputColumn
 from skfleet_common.model.checksum import Checksum
 from skfleet_common.tables.port import Published
-from skfleet_worker.reconciliation import certify, reconcile
+from skfleet_worker.reconciliation import certify, check_numbers, reconcile
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2], [0, 0], [1, 0], [0, 2]])
+def test_a_plan_that_does_not_number_its_chunks_by_their_places_is_refused(numbers: list[int]) -> None:
+    chunks = [Chunk(number=number, range=IdRange(), rows=1) for number in numbers]
+    with pytest.raises(JobFailed, match="does not number its chunks from 0 on; submit the job again"):
+        check_numbers(ChunkPlan(chunks=tuple(chunks)))
+    check_numbers(ChunkPlan(chunks=()))
+
 
 counts = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=20)
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import structlog
 
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage
-from skfleet_worker.backoff import backoff_seconds
+from skfleet_worker.backoff import TURN_SECONDS, backoff_seconds, setback_seconds
 from skfleet_worker.bench import Workbench
 from skfleet_worker.chunk import run_chunk
 from skfleet_worker.completion import SCORING, close_chunk, fail_job, failed_commit, moot, was_closed
 from skfleet_worker.deadline import LeaseLost
+from skfleet_worker.holders import Holders
 from skfleet_worker.outcomes import Blame, Failure, frames_of, is_out_of_memory, weigh
 from skfleet_worker.protocol import Assignment, Ending, Finished
 from skfleet_worker.publish import give_up_publishing, run_publish
 from skfleet_worker.troubles import put_trouble
+from skfleet_worker.turn import NotYourTurn
 
 ACKED = Finished(Ending.ACK)
+#: How many times as many attempts are made while another worker holds a copy.
+PATIENCE = 2
 
 log = structlog.get_logger()
 
@@ -42,19 +46,22 @@ def _carry_out(assignment: Assignment, bench: Workbench) -> Finished:
     if isinstance(message, PublishMessage):
         _publish(assignment, message, bench)
     else:
-        _chunk(assignment, message, bench)
+        return _chunk(assignment, message, bench)
     return ACKED
 
 
-def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> None:
+def _chunk(assignment: Assignment, message: ChunkMessage, bench: Workbench) -> Finished:
     if was_closed(bench.cloud, message):
-        return
+        return ACKED
     if reason := assignment.give_up_because:
         bench.check_lease()
-        _fail_chunk(message, bench, reason=reason)
-        return
+        if _is_in_other_hands(assignment, message, bench):
+            return _again(assignment)
+        _fail_chunk(message, bench, Failure(Blame.CHUNK, reason))
+        return ACKED
     log.info("chunk.started", rows=message.chunk.rows)
     run_chunk(message, bench)
+    return ACKED
 
 
 def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) -> None:
@@ -67,8 +74,6 @@ def _publish(assignment: Assignment, message: PublishMessage, bench: Workbench) 
 def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finished:
     """Record a failure that is final, release what may yet succeed."""
     message = assignment.message
-    # The table may not be what this scorer remembers.
-    bench.sources.forget(message.job)
     try:
         # What a worker meets after its lease, be it an error, is no longer its to record.
         bench.check_lease()
@@ -82,23 +87,58 @@ def _after(error: Exception, assignment: Assignment, bench: Workbench) -> Finish
         error,
         attempt=assignment.attempt,
         max_attempts=bench.settings.max_attempts,
+        setbacks=assignment.setbacks,
         # All chunks are scored: somebody who reads the old table for an hour must not cost that.
         is_patient=isinstance(message, PublishMessage),
     )
     log.warning("attempt.failed", blame=failure.blame.value, reason=failure.reason, frames=frames_of(error))
-    if failure.blame is not Blame.ATTEMPT:
+    if failure.blame in {Blame.CHUNK, Blame.JOB}:
         try:
-            _record(failure, message, bench)
+            if not (failure.is_last and _is_in_other_hands(assignment, message, bench)):
+                _record(failure, message, bench)
+                return ACKED
         except LeaseLost:
             return Finished(Ending.LOST)
         except Exception as exc:  # noqa: BLE001  (as above; the failure is recorded at the next delivery)
             log.warning("failure.not_recorded", frames=frames_of(exc))
-        else:
-            return ACKED
     put_trouble(
         bench.cloud, message, attempts=assignment.attempts, worker=bench.worker, reason=failure.reason
     )
+    return _tried_again(failure, error, assignment)
+
+
+def _tried_again(failure: Failure, error: Exception, assignment: Assignment) -> Finished:
+    if failure.blame is Blame.SURROUNDINGS:
+        return Finished(Ending.SETBACK, delay_seconds=setback_seconds(assignment.setbacks + 1))
+    if failure.blame is Blame.NOBODY:
+        return Finished(Ending.LATER, delay_seconds=_patience_seconds(error, assignment))
+    return _again(assignment)
+
+
+def _again(assignment: Assignment) -> Finished:
     return Finished(Ending.RELEASE, delay_seconds=backoff_seconds(assignment.attempt))
+
+
+def _patience_seconds(error: Exception, assignment: Assignment) -> int:
+    """Give how long to wait for what passes by itself; the queue's own count is the only one that grows."""
+    seconds = backoff_seconds(assignment.receive_count)
+    return min(seconds, TURN_SECONDS) if isinstance(error, NotYourTurn) else seconds
+
+
+def _is_in_other_hands(
+    assignment: Assignment, message: ChunkMessage | PublishMessage, bench: Workbench
+) -> bool:
+    """Whether a copy of what failed for the last time here may succeed elsewhere.
+
+    What workers announce is a moment old, and two may wait for each other; so not for ever.
+    """
+    if assignment.attempt >= PATIENCE * bench.settings.max_attempts:
+        return False
+    others = [worker for worker in bench.cloud.tracker.workers() if worker.worker != bench.worker]
+    if not Holders(others).of(message):
+        return False
+    log.info("chunk.in_other_hands")
+    return True
 
 
 def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Workbench) -> None:
@@ -115,11 +155,11 @@ def _record(failure: Failure, message: ChunkMessage | PublishMessage, bench: Wor
             naming=failure.naming,
             only_from=SCORING,
         )
-    _fail_chunk(message, bench, reason=failure.reason)
+    _fail_chunk(message, bench, failure)
 
 
-def _fail_chunk(message: ChunkMessage, bench: Workbench, *, reason: str) -> None:
+def _fail_chunk(message: ChunkMessage, bench: Workbench, failure: Failure) -> None:
     commit = failed_commit(
-        message, worker=bench.worker, attempts=bench.attempts, reason=reason, trouble=bench.trouble
-    )
+        message, worker=bench.worker, attempts=bench.attempts, reason=failure.reason, trouble=bench.trouble
+    ).model_copy(update={"rows_quarantined": failure.rows_quarantined, "rejects_key": failure.rejects_key})
     close_chunk(bench.cloud, message, commit)

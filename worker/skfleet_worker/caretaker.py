@@ -83,8 +83,12 @@ class Caretaker:
         )
 
     def lay_to_rest(self, delivery: Delivery) -> None:
-        """Have a message that nobody can read, and that is a dead letter now, attributed to its job."""
-        self._errands.put(lambda: self._dead_letters.attribute(delivery))
+        """Have a message that nobody can read, and that is a dead letter now, told to its job."""
+        self._errands.put(lambda: self._dead_letters.tell(delivery))
+
+    def note_newer(self, delivery: Delivery, reason: str) -> None:
+        """Have it told to a job that a message of it waits for a newer worker."""
+        self._errands.put(lambda: self._dead_letters.tell(delivery, reason=reason))
 
     def _run(self) -> None:
         last_round = time.monotonic()

@@ -22,9 +22,9 @@ from skfleet_worker.bench import Workbench
 from skfleet_worker.careful import CarefulReader
 from skfleet_worker.completion import close_chunk
 from skfleet_worker.isolation import score_batch
-from skfleet_worker.outcomes import ChunkRefused
+from skfleet_worker.outcomes import ChunkQuarantined, ChunkRefused
 from skfleet_worker.output import PartFile, rejected_rows, scored_rows
-from skfleet_worker.quarantine import Quarantine, rejects_address, too_many
+from skfleet_worker.quarantine import Quarantine, too_many_in_chunk
 from skfleet_worker.readahead import ReadAhead
 from skfleet_worker.sources import Source
 
@@ -52,7 +52,7 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
 
     Raises:
         ChunkRefused: it has other rows than planned.
-        TooManyQuarantined: more of its rows cannot be read or scored than the whole job may have.
+        ChunkQuarantined: more of its rows cannot be read or scored than the whole job may have.
     """
     attempt = uuid.uuid4().hex
     source = bench.sources.of(message.job)
@@ -71,7 +71,7 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
         began = time.perf_counter()
         names, chunk = bench.cloud.names, message.chunk.number
         rejects_key, _ = _store(tally.rejects, names.rejects(message.job, chunk, attempt), bench)
-        _check(message, source, tally, bench)
+        _check(message, source, tally, rejects_key)
         output_key, output_sha256 = _store(tally.output, names.output(message.job, chunk, attempt), bench)
         tally.seconds_writing += time.perf_counter() - began
     bench.report(tally.rows_read)
@@ -145,7 +145,7 @@ class _ChunkWork:
     def _is_in_vain(self, tally: Tally) -> bool:
         """Whether the chunk is refused whatever comes; and very much more may come."""
         too_many_rows = tally.rows_read > self.message.chunk.rows
-        return tally.quarantine.is_over or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
+        return tally.quarantine.is_named or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
 
     def _take(self, batch: SourceBatch, tally: Tally) -> None:
         spec = self.source.spec
@@ -172,17 +172,13 @@ class _ChunkWork:
         tally.seconds_writing += time.perf_counter() - done
 
 
-def _check(message: ChunkMessage, source: Source, tally: Tally, bench: Workbench) -> None:
+def _check(message: ChunkMessage, source: Source, tally: Tally, rejects_key: str | None) -> None:
     """Refuse an attempt that is in vain."""
     quarantine, planned = tally.quarantine, message.chunk.rows
     if quarantine.is_over:
-        raise too_many(
-            [(message.chunk.number, quarantine.rows)],
-            most=quarantine.most,
-            first=quarantine.first,
-            where=rejects_address(bench.cloud, message.job),
-            more=True,
-        )
+        # Which rows they are, a person is told at the end of the run, when those of other chunks are known.
+        sentence = too_many_in_chunk(quarantine.rows, most=quarantine.most)
+        raise ChunkQuarantined(sentence, rows=quarantine.rows, rejects_key=rejects_key)
     if tally.rows_read == planned:
         return
     if source.spec.on_drift is OnDrift.WARN:

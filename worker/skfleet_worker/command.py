@@ -9,6 +9,7 @@ import typer
 
 from skfleet_common.aws.session import connect_cloud
 from skfleet_common.contracts.errors import SkfleetError
+from skfleet_common.retry import cloud_calls
 from skfleet_common.settings import Settings
 from skfleet_common.telemetry import configure_logs
 from skfleet_worker.folders import Scratch, cache_folder
@@ -44,7 +45,9 @@ def run(
 def _run() -> None:
     settings = Settings.load()
     configure_logs(settings.log_level)
-    cloud = connect_cloud(settings)
+    for attempt in cloud_calls():
+        with attempt:
+            cloud = connect_cloud(settings)
     worker = worker_id()
     with Scratch(cache_folder(settings), worker).held():
         log.info("worker.started", worker=worker, fleet=settings.fleet)

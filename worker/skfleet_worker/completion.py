@@ -16,13 +16,11 @@ from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobRecord
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, encode
 from skfleet_common.contracts.states import JobState
+from skfleet_worker.verdict import verdict
 
 #: Where a chunk may fail its job. A job that is PUBLISHING has all its chunks: a copy of one that fails late
 #: must not end it while its publication goes on.
 SCORING = frozenset({JobState.SUBMITTING, JobState.RUNNING})
-
-#: Failed chunks whose reasons a job's own reason gives.
-NAMED_AT_MOST = 3
 
 log = structlog.get_logger()
 
@@ -104,7 +102,8 @@ def climb(cloud: Cloud, message: ChunkMessage, standing: Commit) -> None:
     if root is None or not root.full:
         return
     if root.failed:
-        fail_job(cloud, message.job, message.run, reason=_reason(cloud, message), only_from=SCORING)
+        reason, naming = verdict(cloud, message.job)
+        fail_job(cloud, message.job, message.run, reason=reason, naming=naming, only_from=SCORING)
     elif cloud.tracker.begin_publishing(message.job, run=message.run):
         cloud.queue.send([encode(PublishMessage(job=message.job, run=message.run))])
         log.info("job.complete")
@@ -128,15 +127,3 @@ def fail_job(
         job, JobState.FAILED, run=run, reason=recorded, finished_at=datetime.now(UTC), only_from=only_from
     ):
         log.error("job.failed", reason=reason)
-
-
-def _reason(cloud: Cloud, message: ChunkMessage) -> str:
-    """Say which chunks failed, and why the first ones did."""
-    chunks = cloud.tracker.job(message.job).chunks
-    failed = [
-        commit
-        for commit in cloud.tracker.commits(message.job, range(chunks))
-        if commit.outcome is CommitOutcome.FAILED
-    ]
-    named = " ".join(f"Chunk {commit.chunk}: {commit.reason}" for commit in failed[:NAMED_AT_MOST])
-    return f"{len(failed)} of {chunks} chunks failed. {named}"

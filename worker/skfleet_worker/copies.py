@@ -13,6 +13,7 @@ import structlog
 from skfleet_common.aws.run_messages import RunMessages
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker_table import BLOCK_CHUNKS
+from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.messages import encode
 from skfleet_common.contracts.states import JobState
@@ -51,8 +52,15 @@ class Copies:
                 for holding in worker.holdings
                 if (holding.job, holding.run) == (job.record.job, job.record.run)
             }
-            if job.record.state is JobState.RUNNING and is_near_its_end(job, idle=idle, held=len(held)):
+            if job.record.state is not JobState.RUNNING or not is_near_its_end(
+                job, idle=idle, held=len(held)
+            ):
+                continue
+            try:
                 idle -= self._copy_stragglers(job, workers, limit=idle)
+            except SkfleetError as exc:
+                # The next job may need no plan that is gone.
+                log.warning("job.not_copied", job=job.record.job, error=str(exc))
 
     def _copy_stragglers(self, job: LiveJob, workers: Sequence[WorkerPresence], *, limit: int) -> int:
         """Send copies of a job's stragglers; gives how many."""
@@ -71,8 +79,9 @@ class Copies:
                 continue
             if holding.seconds <= TIMES_THE_MEAN * mean or copies == limit:
                 continue
+            is_ours = self._cloud.tracker.claim_copy(record.job, record.run, chunk)
             self._copied.add((record.job, record.run, chunk))
-            if self._cloud.tracker.claim_copy(record.job, record.run, chunk):
+            if is_ours:
                 self._cloud.queue.send([encode(message)])
                 copies += 1
                 log.info(

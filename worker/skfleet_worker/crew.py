@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
+from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.settings import Settings
 from skfleet_worker.deadline import Deadline
 from skfleet_worker.presence import Seen
@@ -64,6 +65,11 @@ class Scorer:
         return self.is_ready and self.work is None
 
     @property
+    def is_on_chunk(self) -> bool:
+        """Whether it works on a chunk, not on a publication."""
+        return self.work is not None and isinstance(self.work.assignment.message, ChunkMessage)
+
+    @property
     def pid(self) -> int | None:
         """The process id, once there is a process."""
         return self._process.pid if self._process else None
@@ -75,10 +81,14 @@ class Scorer:
         return [self._connection, self._process.sentinel]
 
     def start(self, settings: Settings, worker: str) -> None:
-        """Start a process. It says by itself when it is ready."""
+        """Start a process. It says by itself when it is ready.
+
+        Raises:
+            EOFError, OSError: the fork server, which may itself be killed, could not start one.
+        """
         ours, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("forkserver")
-        self._process = context.Process(
+        process = context.Process(
             target=serve,
             kwargs={
                 "connection": theirs,
@@ -90,10 +100,15 @@ class Scorer:
             name=f"scorer-{self.number}",
             daemon=True,
         )
-        self._connection = ours
-        with _signals_blocked():
-            self._process.start()
-        theirs.close()
+        try:
+            with _signals_blocked():
+                process.start()
+        except (EOFError, OSError):
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._process, self._connection = process, ours
 
     def give(self, work: Work) -> None:
         """Hand over work; a process that is dying is noticed by its sentinel."""
@@ -152,10 +167,13 @@ class Scorer:
         self._process.close()
         self._process = self._connection = None
         self.is_ready = False
-        # The first restart is at once; one that dies again and again waits longer and longer.
+        self.rest(now)
+        return ended
+
+    def rest(self, now: float) -> None:
+        """Count a death. The first restart is at once; the more deaths in a row, the longer the pause."""
         self.not_before = now + (min(MAX_RESTART_SECONDS, 2.0**self.deaths) if self.deaths else 0.0)
         self.deaths += 1
-        return ended
 
 
 class Crew:
@@ -166,13 +184,23 @@ class Crew:
         self._worker = worker
         self._clock = clock
         self.scorers = [Scorer(number) for number in range(size)]
+        #: Seats for which no process could be started, until :meth:`news` tells of them.
+        self._unborn: list[tuple[Scorer, Ended]] = []
         multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
 
     def fill(self) -> None:
         """Start a process in every empty seat whose time has come."""
         for scorer in self.scorers:
-            if not scorer.is_started and self._clock() >= scorer.not_before:
+            now = self._clock()
+            if scorer.is_started or now < scorer.not_before:
+                continue
+            try:
                 scorer.start(self._settings, self._worker)
+            except (EOFError, OSError) as exc:
+                # The fork server's imports are large: the kernel may choose it when memory is short.
+                scorer.rest(now)
+                how = f"could not be started ({type(exc).__name__})"
+                self._unborn.append((scorer, Ended(pid=None, how=how, was_killed=False, work=None)))
 
     def waitables(self) -> list[Connection | int]:
         """Give what to wait on for news of any scorer."""
@@ -180,6 +208,8 @@ class Crew:
 
     def news(self) -> Iterator[tuple[Scorer, FromScorer | Ended]]:
         """Give what scorers have said, and which of them are gone; their seats are then empty."""
+        unborn, self._unborn = self._unborn, []
+        yield from unborn
         for scorer in self.scorers:
             # Asked before reading: what is said after this is read the next time.
             has_ended = scorer.has_ended()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: Of a notice, this much is kept for giving back what was not finished.
+MARGIN_SECONDS = 5.0
 
 
 class Drain:
@@ -39,8 +41,11 @@ class Drain:
         self._end_within(0.0 if self.is_hurried else self._drain_seconds)
 
     def on_interruption(self, seconds: float | None) -> None:
-        """Begin to drain, or make haste: the host goes in ``seconds``, if anybody knows."""
-        self._end_within(self._drain_seconds if seconds is None else min(self._drain_seconds, seconds))
+        """Begin to drain, or make haste: the host goes in ``seconds``, if anybody knows.
+
+        A notice stands in place of the usual time: what fits into it may be finished.
+        """
+        self._end_within(self._drain_seconds if seconds is None else max(0.0, seconds - MARGIN_SECONDS))
 
     def _end_within(self, seconds: float) -> None:
         deadline = self._clock() + seconds

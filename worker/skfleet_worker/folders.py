@@ -64,8 +64,12 @@ class Scratch:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder, remove what dead workers left, and remove the folder at the end."""
-        self.folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        """Make the folder, remove what dead workers left, and remove the folder at the end.
+
+        Raises:
+            EnvironmentFault: it cannot be made.
+        """
+        _make(self.folder)
         try:
             with locked(self._lock_file, patience_seconds=0):
                 self._sweep()
@@ -80,11 +84,25 @@ class Scratch:
 
 
 def fresh_seat(cache: Path, worker: str, seat: int) -> Path:
-    """Give a scorer's own empty folder; what the process before it left there is gone."""
+    """Give a scorer's own empty folder; what the process before it left there is gone.
+
+    Raises:
+        EnvironmentFault: it cannot be made.
+    """
     folder = cache / "scratch" / worker / f"scorer-{seat}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=_PRIVATE, parents=True)
+    _make(folder)
     return folder
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise EnvironmentFault(
+            f"The scratch folder {folder} cannot be made ({exc.strerror}); make room there, or set "
+            "SKFLEET_CACHE_DIR."
+        ) from exc
 
 
 def _is_abandoned(lock_file: Path) -> bool:

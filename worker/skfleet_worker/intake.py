@@ -26,6 +26,8 @@ class Intake:
         #: Whether the receiver has said its last word. That its thread is gone is not enough to know: what
         #: it brought last may not have been taken yet, and would stay hidden for a lease.
         self.is_over = False
+        #: When a scorer was last ready.
+        self._served_at: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -65,8 +67,12 @@ class Intake:
         self._waiting = deque(work for work in self._waiting if work.lease is not lease)
 
     def ask(self, crew: Crew) -> None:
-        """Ask for what can start now; beyond that one chunk is kept ready, only while all are busy."""
-        room = len(crew.free()) or (1 if crew.has_ready else 0)
+        """Ask for what can start now; beyond that one chunk is kept ready, only while all are busy.
+
+        Not behind publications alone: they may take an hour, and another worker may be idle.
+        """
+        is_scoring = any(scorer.is_on_chunk for scorer in crew.busy())
+        room = len(crew.free()) or (1 if is_scoring and crew.has_ready else 0)
         wanted = room - len(self._waiting) - self._asked
         if wanted > 0:
             self._asked += wanted
@@ -82,9 +88,14 @@ class Intake:
     def release(self, reason: str) -> None:
         """Give back what waits."""
         while self._waiting:
-            self._mail.release(self._waiting.popleft().lease, reason=reason)
+            self._mail.give_back(self._waiting.popleft(), reason=reason)
 
-    def release_late(self, now: float, *, after_seconds: float) -> None:
-        """Give back what waits if some of it has waited for long: nobody here can begin it."""
-        if any(now - work.lease.received_at > after_seconds for work in self._waiting):
+    def release_stranded(self, crew: Crew, now: float, *, after_seconds: float) -> None:
+        """Give back what waits once no scorer has been ready for so long: nobody here can begin it.
+
+        How old its deliveries are does not matter: a scorer that has died is replaced within seconds.
+        """
+        if crew.has_ready or self._served_at is None:
+            self._served_at = now
+        elif now - self._served_at > after_seconds:
             self.release("no scorer is ready")

@@ -15,8 +15,9 @@ from skfleet_worker.metadata import METADATA_FAULTS, InstanceMetadata
 
 #: EC2's own advice: check for interruption notices every five seconds.
 EVERY_SECONDS = 5.0
-#: Failures in a row, before any answer, after which this is no EC2 instance.
+#: Failures in a row, before any answer, after which this may be no EC2 instance: it is asked seldom.
 TRIES = 3
+SELDOM_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -78,14 +79,13 @@ class InterruptionWatch:
             except METADATA_FAULTS as exc:
                 failures += 1
                 if failures == TRIES:
-                    log.info("interruptions.unavailable", kind=type(exc).__name__, gives_up=not has_answered)
-                    if not has_answered:
-                        return
+                    log.info("interruptions.unavailable", kind=type(exc).__name__)
             else:
                 failures, has_answered = 0, True
                 if is_last:
                     return
-            self._stopped.wait(self._every_seconds)
+            is_elsewhere = failures >= TRIES and not has_answered
+            self._stopped.wait(SELDOM_SECONDS if is_elsewhere else self._every_seconds)
 
     def _look(self) -> bool:
         """Ask once; gives whether there is nothing more to ask for."""
@@ -102,7 +102,12 @@ class InterruptionWatch:
 def interruption_watch(
     settings: Settings, *, tell: Callable[[Interruption], None], environ: Mapping[str, str] = os.environ
 ) -> InterruptionWatch | None:
-    """Give the watch that the settings ask for; None where it is turned off, as for any AWS client."""
-    if settings.metadata_url == "off" or environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+    """Give the watch that the settings ask for; None where it is turned off, as for any AWS client.
+
+    An address that somebody has set is asked, whatever keeps AWS clients from the usual one.
+    """
+    is_usual = "metadata_url" not in settings.model_fields_set
+    is_disabled = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+    if settings.metadata_url == "off" or (is_usual and is_disabled):
         return None
     return InterruptionWatch(InstanceMetadata(settings.metadata_url), tell=tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,10 @@ from skfleet_worker.deadline import OVER, Deadline
 
 #: A message stays hidden at most twelve hours from its receipt (SQS developer guide, visibility timeout).
 MAX_LEASE_SECONDS = 12 * 3600.0
+
+#: Of up to ten connections that boto3's client keeps. A slow call takes seconds; a row must fit a heartbeat.
+CALLS_AT_ONCE = 10
+CALLS_IN_A_ROW = 4
 
 RAN_OUT = "it ran out"
 
@@ -69,9 +73,15 @@ class Lease:
         return self.progress_at is not None and now - self.progress_at > self.allowance_seconds
 
     def extension(self, now: float, lease_seconds: int) -> int:
-        """Give the seconds to ask for now: a lease, or what is left of the twelve hours; 0 is nothing."""
-        left = self.received_at + MAX_LEASE_SECONDS - now
-        return max(0, min(lease_seconds, int(left)))
+        """Give the seconds to ask for now: a lease, or what is left of the twelve hours.
+
+        0 is nothing: what is left is no longer than what is held. To ask for it might shorten the lease,
+        and the reply that says so may be lost.
+        """
+        left = int(self.received_at + MAX_LEASE_SECONDS - now)
+        if left < lease_seconds and now + left <= self.expires_at:
+            return 0
+        return max(0, min(lease_seconds, left))
 
 
 class LeaseKeeper:
@@ -127,6 +137,11 @@ class LeaseKeeper:
             log.warning("lease.lost", message_id=lease.delivery.message_id, why=RAN_OUT)
         return not is_lost
 
+    def keep_only(self, leases: Collection[Lease]) -> None:
+        """Extend no others: after an error nobody may know of them, and they would be hidden for hours."""
+        with self._lock:
+            self._held.intersection_update(leases)
+
     def look(self) -> None:
         """Lose what has run out; without a request. A supervisor that was stopped finds out by this."""
         now = self._clock()
@@ -135,14 +150,30 @@ class LeaseKeeper:
                 self._lose(lease, why=RAN_OUT)
 
     def beat(self) -> None:
-        """Extend every held lease once."""
-        for lease in self._all_held():
+        """Extend every held lease once; many in several threads, or a slow queue would cost the last ones."""
+        leases = self._all_held()
+        rows = min(CALLS_AT_ONCE, -(-len(leases) // CALLS_IN_A_ROW))
+        others = [
+            threading.Thread(target=self._beat_row, args=(leases[row::rows],), name="leases", daemon=True)
+            for row in range(1, rows)
+        ]
+        for other in others:
+            other.start()
+        self._beat_row(leases[:: rows or 1])
+        for other in others:
+            other.join()
+
+    def _beat_row(self, leases: list[Lease]) -> None:
+        for lease in leases:
             # Read again for each: one slow call must not make the others' arithmetic old.
             now = self._clock()
-            if lease.is_lost(now):
-                self._lose(lease, why=RAN_OUT)
-            elif not lease.is_stuck(now) and not self._extend(lease, now):
-                self._lose(lease, why="the queue says so")
+            try:
+                if lease.is_lost(now):
+                    self._lose(lease, why=RAN_OUT)
+                elif not lease.is_stuck(now) and not self._extend(lease, now):
+                    self._lose(lease, why="the queue says so")
+            except Exception as exc:  # noqa: BLE001  (the worker would lose all the others that it holds)
+                log.error("lease.beat_failed", kind=type(exc).__name__)  # noqa: TRY400  (it may hold receipts)
 
     def _extend(self, lease: Lease, now: float) -> bool:
         """Extend a lease; False when the queue says that it is lost."""
@@ -185,7 +216,4 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._heartbeat_seconds):
-            try:
-                self.beat()
-            except Exception as exc:  # noqa: BLE001  (without this thread the worker would lose all it holds)
-                log.error("lease.beat_failed", kind=type(exc).__name__)  # noqa: TRY400  (it may hold receipts)
+            self.beat()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 import structlog
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.settings import Settings
+from skfleet_worker.backoff import Rest
 from skfleet_worker.boot import Boot
 from skfleet_worker.caretaker import Caretaker
 from skfleet_worker.clock import host_seconds
@@ -22,6 +25,7 @@ from skfleet_worker.intake import Intake
 from skfleet_worker.interruptions import Interruption, interruption_watch
 from skfleet_worker.lease import Lease, LeaseKeeper
 from skfleet_worker.mail import Mail
+from skfleet_worker.outcomes import frames_of
 from skfleet_worker.pace import Pace
 from skfleet_worker.presence import Presence, Seen
 from skfleet_worker.protocol import Ending, Finished, FromScorer, Progress, Ready, Unfit
@@ -31,6 +35,10 @@ from skfleet_worker.work import Work
 
 #: Longest time between two looks at clocks (stuck scorers, drain deadline, restarts).
 TICK_SECONDS = 0.5
+#: How long after a drain's end the poll under way is waited for: what was released comes at once or never.
+LAST_WORD_SECONDS = 2.0
+
+RESTS = "its worker rests after a setback"
 
 log = structlog.get_logger()
 
@@ -59,7 +67,13 @@ class Supervisor:
         self._caretaker = Caretaker(
             cloud, settings, worker=worker, entrust=lambda work: self._inbox.put(Entrusted(work))
         )
-        self._mail = Mail(cloud, self._keeper, settings, on_unreadable=self._caretaker.lay_to_rest)
+        self._mail = Mail(
+            cloud,
+            self._keeper,
+            settings,
+            on_unreadable=self._caretaker.lay_to_rest,
+            on_newer=self._caretaker.note_newer,
+        )
         self._receiver = Receiver(
             cloud.queue,
             poll_seconds=settings.poll_seconds,
@@ -82,6 +96,7 @@ class Supervisor:
         )
         self._boot = Boot()
         self._pace = Pace()
+        self._rest = Rest()
         self._drain = Drain(drain_seconds=settings.drain_seconds, clock=clock)
         self._interruptions = interruption_watch(settings, tell=self._inbox.put)
         self._is_draining = False
@@ -112,18 +127,34 @@ class Supervisor:
         # Leases first: this process may have been stopped for longer than they last.
         self._keeper.look()
         for scorer, message in self._crew.news():
-            self._hear(scorer, message)
+            with self._going_on():
+                self._hear(scorer, message)
         for event in self._inbox.take():
-            self._take(event)
+            with self._going_on():
+                self._take(event)
         self._look_at_the_clock()
         if self._drain.is_on:
             self._wind_down()
         else:
             self._hand_out()
             self._crew.fill()
-            self._intake.ask(self._crew)
+            if not self._rest.is_on(self._clock()):
+                self._intake.ask(self._crew)
         self._seen = self._crew.seen(self._intake.waiting)
-        self._caretaker.has_room = bool(self._crew.free()) and not self._drain.is_on
+        is_idle = not self._drain.is_on and not self._rest.is_on(self._clock())
+        self._caretaker.has_room = is_idle and bool(self._crew.free())
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Outlive an error that nobody foresaw: it is logged, and what nobody works on any more is let go."""
+        try:
+            yield
+        except SkfleetError:
+            raise
+        except Exception as exc:  # noqa: BLE001  (the loop's one: the other chunks of this worker go on)
+            log.error("loop.failed", frames=frames_of(exc))  # noqa: TRY400  (it may hold row values)
+            in_hand = [scorer.work for scorer in self._crew.busy() if scorer.work]
+            self._keeper.keep_only({work.lease for work in [*in_hand, *self._intake.waiting]})
 
     # What scorers say and how they end.
 
@@ -155,15 +186,27 @@ class Supervisor:
         work = scorer.take_back()
         if work is None:
             return
-        if not self._drain.is_on:
+        if message.ending is Ending.SETBACK:
+            self._stumble()
+        elif not self._drain.is_on:
             # The next chunk first: what the queue says to the last one can wait.
             self._hand_out()
         if message.ending is Ending.ACK:
+            self._rest.recover()
             self._mail.ack(work.lease)
         elif message.ending is Ending.RELEASE:
             self._mail.retry(work, delay_seconds=message.delay_seconds)
+        elif message.ending is Ending.SETBACK:
+            self._mail.put_off(work, delay_seconds=message.delay_seconds)
+        elif message.ending is Ending.LATER:
+            self._mail.release(work.lease, delay_seconds=message.delay_seconds)
         else:
             self._mail.release(work.lease, reason="its scorer saw the lease run out")
+
+    def _stumble(self) -> None:
+        log.warning("worker.rests", seconds=self._rest.stumble(self._clock()))
+        # Another host may do better.
+        self._intake.release(RESTS)
 
     def _on_end(self, scorer: Scorer, ended: Ended) -> None:
         work = ended.work
@@ -185,6 +228,8 @@ class Supervisor:
     def _take(self, event: Event) -> None:
         if isinstance(event, Arrived):
             self._intake.take(event)
+            if self._rest.is_on(self._clock()):
+                self._intake.release(RESTS)
         elif isinstance(event, Entrusted):
             self._intake.put_back(event.work)
         elif isinstance(event, Lost):
@@ -207,11 +252,12 @@ class Supervisor:
                 log.warning("scorer.stuck", scorer=scorer.pid, seconds=scorer.work.lease.allowance_seconds)
                 if work := self._end(scorer):
                     self._salvage.after_silence(work)
-        if not self._crew.has_ready:
-            self._intake.release_late(now, after_seconds=self._settings.lease_seconds)
+        self._intake.release_stranded(self._crew, now, after_seconds=self._settings.lease_seconds)
 
     def _hand_out(self) -> None:
         now = self._clock()
+        if self._rest.is_on(now):
+            return
         for scorer in self._crew.free():
             if work := self._intake.next(now):
                 self._salvage.begin(work, now)
@@ -240,13 +286,15 @@ class Supervisor:
 
     def _give_back(self, scorer: Scorer, reason: str) -> None:
         if work := self._end(scorer):
-            self._mail.release(work.lease, reason=reason)
+            self._mail.give_back(work, reason=reason)
 
     def _is_done(self) -> bool:
         if not self._drain.is_on or self._crew.busy() or not self._intake.is_empty:
             return False
         # The poll under way may get the very message that was just released, and must hand it back.
-        return self._drain.is_hurried or self._intake.is_over
+        if self._drain.is_hurried or self._intake.is_over:
+            return True
+        return self._drain.seconds_left() <= -LAST_WORD_SECONDS
 
     def _close(self) -> None:
         for scorer in self._crew.busy():

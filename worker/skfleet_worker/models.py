@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -39,9 +40,9 @@ class Models:
         """Give the bundle, verified against its digest.
 
         Raises:
-            BundleRefused: its bytes are not those of the digest, or its signature is not right.
+            BundleRefused: a file of it is not in the store, its bytes are not those of the digest, or its
+                signature is not right.
             NotReproducibleHere: this host's versions are not those that it wants; another host's may be.
-            NoSuchObject: it is not in the store.
         """
         if digest in self._open:
             self._open.move_to_end(digest)
@@ -95,12 +96,15 @@ class Models:
 
     def _download(self, model: str, digest: str, folder: Path) -> None:
         """Copy the manifest, and the files that it lists once it is known to be the right one."""
-        manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
+        with _named(model, digest, MANIFEST_FILE):
+            manifest = self._cloud.store.get(self._cloud.names.bundle_file(model, digest, MANIFEST_FILE))
+        # Refuses any other list of files: a name that comes from elsewhere never becomes a path here.
         files = needed_files(read_manifest(manifest, digest=digest), digest=digest)
         (folder / MANIFEST_FILE).write_bytes(manifest)
         for file in files:
-            key = self._cloud.names.bundle_file(model, digest, file.name)
-            self._cloud.store.download(key, folder / file.name)
+            with _named(model, digest, file.name):
+                key = self._cloud.names.bundle_file(model, digest, file.name)
+                self._cloud.store.download(key, folder / file.name)
 
     def _discard(self, folder: Path) -> None:
         """Take a copy away in one step, so that nobody finds half of it."""
@@ -108,6 +112,18 @@ class Models:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(away / folder.name)
         shutil.rmtree(away, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(model: str, digest: str, name: str) -> Iterator[None]:
+    """Say of which bundle a file is gone, and what brings it back."""
+    try:
+        yield
+    except NoSuchObject as exc:
+        raise BundleRefused(
+            f"Bundle {model}@{digest[:12]} lacks its file {name} in the store; put it back or register the "
+            "model again, then take the job up with skfleet retry, or submit it with the new model."
+        ) from exc
 
 
 def _settle(part: Path, folder: Path) -> None:

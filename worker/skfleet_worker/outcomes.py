@@ -14,6 +14,10 @@ from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 class Blame(StrEnum):
     """How far a failure reaches."""
 
+    #: Nothing has failed: it is waited for, however long, and no attempt is counted.
+    NOBODY = "nobody"
+    #: What is around the chunk: disk, network, database, service. It is tried again for a quarter of an hour.
+    SURROUNDINGS = "surroundings"
     #: Released, and tried again later, perhaps by another worker.
     ATTEMPT = "attempt"
     #: The chunk has failed for good; the job goes on to its end, and fails there.
@@ -24,6 +28,15 @@ class Blame(StrEnum):
 
 class ChunkRefused(SkfleetError):
     """The chunk cannot be scored as planned, now or later. The user reads the reason and submits again."""
+
+
+class ChunkQuarantined(ChunkRefused):
+    """A chunk alone has more rows that cannot be read or scored than its job may have. Its end names them."""
+
+    def __init__(self, sentence: str, *, rows: int, rejects_key: str | None) -> None:
+        super().__init__(sentence)
+        self.rows = rows
+        self.rejects_key = rejects_key
 
 
 class TooManyQuarantined(JobFailed):
@@ -44,34 +57,62 @@ class Failure:
     reason: str
     #: A sentence that names rows: for the job's record alone, and never logged.
     naming: str = ""
+    #: Of a chunk: its quarantined rows, and the key of the object that lists them.
+    rows_quarantined: int = 0
+    rejects_key: str | None = None
+    #: Whether it is final only because there were enough attempts.
+    is_last: bool = False
 
+
+#: For each attempt that a chunk has, it may meet so many setbacks.
+SETBACKS_AN_ATTEMPT = 4
 
 #: Errors that every chunk of the job would meet.
 _FOR_THE_WHOLE_JOB = (Refused, JobFailed, NoSuchObject, UnreadableShape)
 
 
-def weigh(error: Exception, *, attempt: int, max_attempts: int, is_patient: bool = False) -> Failure:
+def weigh(
+    error: Exception, *, attempt: int, max_attempts: int, setbacks: int = 0, is_patient: bool = False
+) -> Failure:
     """Decide how far ``error``, met at the ``attempt``-th attempt that counts, reaches.
 
+    ``setbacks``: how many attempts before it were ended by what passes, or by their hosts.
     ``is_patient``: what passes by itself is waited for, however often it comes.
     """
     reason = sentence(error)
     if isinstance(error, NewerShape) or (is_patient and _may_pass(error)):
         # A newer worker, which can read it, may be on its way, as for messages.
-        return Failure(Blame.ATTEMPT, reason)
-    if not _may_pass(error) and not isinstance(error, NotReproducibleHere):
-        if isinstance(error, _FOR_THE_WHOLE_JOB):
-            naming = error.naming if isinstance(error, TooManyQuarantined) else ""
-            return Failure(Blame.JOB, reason, naming)
-        if isinstance(error, ChunkRefused):
-            return Failure(Blame.CHUNK, reason)
+        return Failure(Blame.NOBODY, reason)
+    if _may_pass(error) or isinstance(error, OSError):
+        return _of_surroundings(reason, setbacks=setbacks, most=SETBACKS_AN_ATTEMPT * max_attempts)
+    if isinstance(error, _FOR_THE_WHOLE_JOB) and not isinstance(error, NotReproducibleHere):
+        naming = error.naming if isinstance(error, TooManyQuarantined) else ""
+        return Failure(Blame.JOB, reason, naming)
+    if isinstance(error, ChunkRefused):
+        return _of_chunk(error, reason)
     if attempt < max_attempts:
         return Failure(Blame.ATTEMPT, reason)
-    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).")
+    return Failure(Blame.CHUNK, f"{reason.rstrip('.')} (attempt {attempt}, the last).", is_last=True)
+
+
+def _of_chunk(error: ChunkRefused, reason: str) -> Failure:
+    if isinstance(error, ChunkQuarantined):
+        return Failure(Blame.CHUNK, reason, rows_quarantined=error.rows, rejects_key=error.rejects_key)
+    return Failure(Blame.CHUNK, reason)
+
+
+def _of_surroundings(reason: str, *, setbacks: int, most: int) -> Failure:
+    if setbacks < most:
+        return Failure(Blame.SURROUNDINGS, reason)
+    return Failure(
+        Blame.CHUNK, f"{reason.rstrip('.')} (the last of {setbacks + 1} such setbacks).", is_last=True
+    )
 
 
 def sentence(error: Exception) -> str:
     """Say what an error was; one that is not ours may hold row values in its words, so its place must do."""
+    if isinstance(error, UnreadableShape):
+        return f"{error} What was stored of the job is damaged; submit the job again."
     if isinstance(error, SkfleetError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)

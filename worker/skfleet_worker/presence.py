@@ -97,6 +97,8 @@ class Presence:
                 self._announce()
             except SkfleetError as exc:
                 log.warning("worker.not_announced", error=str(exc))
+            except Exception as exc:  # noqa: BLE001  (without this thread nobody would know of the worker)
+                log.error("worker.not_announced", kind=type(exc).__name__)  # noqa: TRY400  (it may hold keys)
 
     def _announce(self) -> None:
         seen = self._look()

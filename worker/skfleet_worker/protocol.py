@@ -28,9 +28,14 @@ class Assignment:
         return self.message.failures + 1
 
     @property
+    def setbacks(self) -> int:
+        """How many attempts something around the chunk has ended; a publication counts none."""
+        return self.message.setbacks if isinstance(self.message, ChunkMessage) else 0
+
+    @property
     def attempts(self) -> int:
         """How many deliveries there were, those among them that did not fail included."""
-        return self.message.failures + self.receive_count
+        return self.message.failures + self.setbacks + self.receive_count
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Unfit:
-    """Scorer to supervisor: I cannot start, for a reason that a person must mend."""
+    """Scorer to supervisor: I cannot start, for a reason that a person must mend, or that may pass."""
 
     sentence: str
     exit_code: int
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,10 @@ class Ending(StrEnum):
     ACK = "ack"
     #: The attempt failed, and counts; another one may succeed.
     RELEASE = "release"
+    #: Something around the chunk failed, which is counted apart; this host takes a rest.
+    SETBACK = "setback"
+    #: Nothing has failed, and nothing is counted: what it waits for passes by itself.
+    LATER = "later"
     #: The lease ran out: nothing has failed, and the delivery is no longer ours to speak of.
     LOST = "lost"
     #: The memory did not suffice: the same again in smaller batches, in a process with a clean heap.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,16 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
+from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import Refused, TryAgain
+from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
 from skfleet_common.tables.port import Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
-from skfleet_worker.quarantine import NAMED_AT_MOST, quarantined_ids, rejects_address, too_many
-from skfleet_worker.reconciliation import certify, id_columns_of, reconcile
+from skfleet_worker.quarantine import too_many
+from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
 from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
@@ -32,15 +32,24 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
     """Publish a job; a second time it finds the first one's ledger row, and changes nothing.
 
     Raises:
-        JobFailed: the commits do not add up to the plan.
+        JobFailed: the commits do not add up to the plan, or what they name is not in the store any more.
     """
     cloud = bench.cloud
+    # Before the commits: whoever completes the job writes it down after the last one.
+    is_publishing = cloud.tracker.job(message.job).state is JobState.PUBLISHING
     spec = bench.sources.spec(message.job)
     plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(message.job)))
-    commits = cloud.tracker.commits(message.job, [chunk.number for chunk in plan.chunks])
-    if len(commits) < len(plan.chunks):
+    check_numbers(plan)
+    commits = cloud.tracker.commits(message.job, range(len(plan.chunks)))
+    missing = len(plan.chunks) - len(commits)
+    if missing and is_publishing:
+        raise JobFailed(
+            f"{missing:,} of {len(plan.chunks):,} chunks have no commit any more, which has expired or was "
+            f"deleted; score them again with: skfleet retry {message.job}"
+        )
+    if missing:
         # Only the last commit asks for a publish: this message came too early, and another one will come.
-        log.warning("publish.too_early", missing=len(plan.chunks) - len(commits))
+        log.warning("publish.too_early", missing=missing)
         return
     reconcile(spec, plan, commits)
     _check_quarantine(spec, commits, bench)
@@ -158,28 +167,19 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
     Raises:
         TooManyQuarantined: it says in which chunks, and names the first rows.
     """
-    by_chunk = [(commit.chunk, commit.rows_quarantined) for commit in commits if commit.rows_quarantined]
-    if sum(rows for _, rows in by_chunk) <= spec.max_rejects:
-        return
-    first: list[str] = []
-    for commit in commits:
-        if commit.rows_quarantined and commit.rejects_key and len(first) < NAMED_AT_MOST:
-            rejected = pq.read_table(io.BytesIO(bench.cloud.store.get(commit.rejects_key)))
-            first += quarantined_ids(rejected)[: NAMED_AT_MOST - len(first)]
-    where = rejects_address(bench.cloud, spec.job)
-    raise too_many(by_chunk, most=spec.max_rejects, first=first, where=where)
+    if sum(commit.rows_quarantined for commit in commits) > spec.max_rejects:
+        raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
 
 
 def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBatch]:
     """Stream the committed outputs; one file at a time is on this host."""
     rows = 0
     for commit in commits:
-        if commit.output_key is None:
+        if (key := commit.output_key) is None:
             continue
         with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
             path = Path(folder) / "part.parquet"
-            bench.cloud.store.download(commit.output_key, path)
-            _check(path, commit)
+            _fetch(key, path, commit, bench)
             with pq.ParquetFile(path) as part:
                 for batch in part.iter_batches(batch_size=bench.settings.batch_rows):
                     yield batch
@@ -189,10 +189,26 @@ def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBat
     bench.check_lease()
 
 
-def _check(path: Path, commit: Commit) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != commit.output_sha256:
-        raise TryAgain(
-            f"The stored output of chunk {commit.chunk} is not what was committed; submit the job again."
-        )
+def _fetch(key: str, path: Path, commit: Commit, bench: Workbench) -> None:
+    """Copy a chunk's output here, as it was committed.
+
+    Raises:
+        JobFailed: it is not in the store any more.
+    """
+    # A second copy tells what was damaged on its way from what is damaged there.
+    for _ in range(2):
+        try:
+            bench.cloud.store.download(key, path)
+        except NoSuchObject as exc:
+            raise _lost(commit, "was deleted") from exc
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == commit.output_sha256:
+                return
+    raise _lost(commit, "is not what was committed")
+
+
+def _lost(commit: Commit, what: str) -> JobFailed:
+    return JobFailed(
+        f"The stored output of chunk {commit.chunk} {what}; nothing was published. Score it again with: "
+        f"skfleet retry {commit.job}"
+    )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-
-import pyarrow as pa
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.store import NoSuchObject
+from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.model.refusals import counted
 from skfleet_worker.outcomes import TooManyQuarantined
 
-#: Rows, and chunks, that a job's reason names.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows, and chunks, that a job's reason names. A chunk that has too many is searched for so many at least.
 NAMED_AT_MOST = 10
 #: Characters of an id that a job's reason shows.
 _ID_CHARACTERS = 60
@@ -24,8 +29,6 @@ class Quarantine:
     #: How many the whole job may have.
     most: int
     rows: int = 0
-    #: The first of them, as people may read them.
-    first: list[str] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -33,15 +36,18 @@ class Quarantine:
         return self.rows > self.most
 
     @property
+    def is_named(self) -> bool:
+        """Whether there are too many, and enough of them are known to say which."""
+        return self.is_over and self.rows >= NAMED_AT_MOST
+
+    @property
     def left(self) -> int:
-        """How many more there may be; 0 when there are too many."""
-        return max(0, self.most - self.rows)
+        """How many more are looked for: the next one after them is the last."""
+        return max(0, max(self.most, NAMED_AT_MOST - 1) - self.rows)
 
     def take(self, rejected: pa.RecordBatch) -> None:
         """Count the quarantined among rows as :func:`~skfleet_worker.output.rejected_rows` gives them."""
-        named = quarantined_ids(rejected)
-        self.rows += len(named)
-        self.first += named[: NAMED_AT_MOST - len(self.first)]
+        self.rows += len(quarantined_ids(rejected))
 
 
 def quarantined_ids(rejected: pa.RecordBatch | pa.Table) -> list[str]:
@@ -58,28 +64,48 @@ def quarantined_ids(rejected: pa.RecordBatch | pa.Table) -> list[str]:
     ]
 
 
-def too_many(
-    by_chunk: Sequence[tuple[int, int]], *, most: int, first: Iterable[str], where: str, more: bool = False
-) -> TooManyQuarantined:
-    """Say what was quarantined where: ``by_chunk`` has chunks and their rows, ``first`` names some.
-
-    ``more``: not all rows were looked at.
-    """
+def too_many(cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int) -> TooManyQuarantined:
+    """Say how many rows of a job were quarantined and where, and name the first of them."""
+    having = [commit for commit in commits if commit.rows_quarantined]
+    by_chunk = [(commit.chunk, commit.rows_quarantined) for commit in having]
     rows = sum(count for _, count in by_chunk)
+    # What a chunk has that failed was not looked for any further than this.
+    more = any(it.outcome is CommitOutcome.FAILED and it.rows_quarantined >= NAMED_AT_MOST for it in having)
+    first = _first_named(cloud, having)
     chunks = ", ".join(f"chunk {chunk} ({counted(count)})" for chunk, count in by_chunk[:NAMED_AT_MOST])
     others = len(by_chunk) - NAMED_AT_MOST
     chunks += f" and {others} more chunks" if others > 0 else ""
     return TooManyQuarantined(
         f"{'At least ' if more else ''}{counted(rows)} cannot be read or scored, and --max-rejects allows "
-        f"{most:,}: {chunks}. They are listed below {where}; mend them, leave them out with --where, or "
-        "submit again with a higher --max-rejects.",
-        naming=f"The first: {'; '.join(first)}.",
+        f"{most:,}: {chunks}. List them with skfleet rejects {job}; mend them, leave them out with --where, "
+        "or submit again with a higher --max-rejects.",
+        naming=f"The first: {'; '.join(first)}." if first else "",
     )
 
 
-def rejects_address(cloud: Cloud, job: str) -> str:
-    """Give where a person finds the job's rejected rows."""
-    return f"s3://{cloud.store.bucket}/{cloud.names.job_prefix(job)}rejects/"
+def too_many_in_chunk(rows: int, *, most: int) -> str:
+    """Say of one chunk alone that it has too many, for its commit, which names no rows."""
+    more = "At least " if rows >= NAMED_AT_MOST else ""
+    return f"{more}{counted(rows)} cannot be read or scored; --max-rejects allows {most:,} in the whole job."
+
+
+def _first_named(cloud: Cloud, commits: Sequence[Commit]) -> list[str]:
+    # Not for the supervisor, who needs it only when a dead letter happens to end a run.
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    first: list[str] = []
+    for commit in commits:
+        if len(first) >= NAMED_AT_MOST:
+            break
+        if commit.rejects_key is None:
+            continue
+        try:
+            rejected = pq.read_table(BytesIO(cloud.store.get(commit.rejects_key)))
+        except NoSuchObject:
+            # Somebody deleted the list; the counts stand.
+            continue
+        first += quarantined_ids(rejected)[: NAMED_AT_MOST - len(first)]
+    return first
 
 
 def _short(value: str | None) -> str:

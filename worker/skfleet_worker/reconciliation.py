@@ -33,6 +33,16 @@ def reconcile(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit]) -> None
         _reconcile_chunk(spec, chunk, commit)
 
 
+def check_numbers(plan: ChunkPlan) -> None:
+    """Check that a plan's chunks are numbered by their places, as commits and outputs are found by them.
+
+    Raises:
+        JobFailed: somebody altered it.
+    """
+    if any(chunk.number != place for place, chunk in enumerate(plan.chunks)):
+        raise JobFailed("The stored plan does not number its chunks from 0 on; submit the job again.")
+
+
 def id_columns_of(spec: JobSpec) -> tuple[str, ...]:
     """Give the output columns that tell rows apart; none, if not all ids are among the output."""
     ids = tuple(column.name for column in spec.output_columns if column.source == "id")

@@ -36,7 +36,7 @@ def serve(*, connection: Connection, deadline: Deadline, settings: Settings, wor
             settings, worker=worker, seat=seat, report=report, check_lease=deadline.check
         )
     except SkfleetError as exc:
-        connection.send(Unfit(sentence=str(exc), exit_code=exc.exit_code))
+        connection.send(Unfit(sentence=str(exc), exit_code=exc.exit_code, may_pass=exc.retryable))
         return
     connection.send(Ready(pid=os.getpid()))
     while True:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import Column, SourceTable
-from skfleet_common.contracts.errors import SourceChanged
+from skfleet_common.contracts.errors import JobFailed, SourceChanged
 from skfleet_common.contracts.jobs import JobSpec, OutputColumn
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import Catalogue
 
-#: Jobs whose spec and table a scorer remembers.
+#: Jobs whose spec a scorer remembers.
 KEPT = 8
 
 
 @dataclass(frozen=True)
 class Source:
-    """A job's spec, and its table as the catalogue described it when this scorer first met the job."""
+    """A job's spec, and its table as the catalogue describes it now."""
 
     spec: JobSpec
     table: SourceTable
@@ -34,7 +34,15 @@ class Source:
 
         Raises:
             SourceChanged: a needed column is gone or has another type.
+            JobFailed: the spec asks for what the model does not give.
         """
+        given = {column.name for column in manifest.output_columns()}
+        for output in self.spec.output_columns:
+            if not is_verbatim(output) and output.name not in given:
+                raise JobFailed(
+                    f"The job's stored spec asks for the output column {output.name}, which its model does "
+                    "not give; submit the job again."
+                )
         for feature in manifest.features:
             column = self._column(feature.column)
             if column.dtype is not feature.dtype:
@@ -64,12 +72,12 @@ class Source:
 
 
 class Sources:
-    """The sources of the jobs that a scorer met last."""
+    """The sources of jobs. A table is looked at for every chunk: it may change while its job runs."""
 
     def __init__(self, cloud: Cloud, catalogue: Catalogue) -> None:
         self._cloud = cloud
         self._catalogue = catalogue
-        self._known: OrderedDict[str, Source] = OrderedDict()
+        self._specs: OrderedDict[str, JobSpec] = OrderedDict()
 
     def of(self, job: str) -> Source:
         """Give a job's source.
@@ -77,25 +85,16 @@ class Sources:
         Raises:
             Refused: the table is not there any more.
         """
-        if job not in self._known:
-            self._known[job] = self._load(job)
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return self._known[job]
+        spec = self.spec(job)
+        return Source(spec, self._catalogue.find_table(_quoted(spec.table)))
 
     def spec(self, job: str) -> JobSpec:
         """Give a job's spec, without a look at its table."""
-        if job in self._known:
-            return self._known[job].spec
-        return JobSpec.from_json(self._cloud.store.get(self._cloud.names.spec(job)))
-
-    def forget(self, job: str) -> None:
-        """Look at the table again for the job's next chunk: reading it went wrong."""
-        self._known.pop(job, None)
-
-    def _load(self, job: str) -> Source:
-        spec = self.spec(job)
-        return Source(spec, self._catalogue.find_table(_quoted(spec.table)))
+        if job not in self._specs:
+            self._specs[job] = JobSpec.from_json(self._cloud.store.get(self._cloud.names.spec(job)))
+            if len(self._specs) > KEPT:
+                self._specs.popitem(last=False)
+        return self._specs[job]
 
 
 def is_verbatim(column: OutputColumn) -> bool:

@@ -11,14 +11,15 @@ import structlog
 from skfleet_common.aws.run_messages import RunMessages
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import Progress, Tracker
+from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.stalls import quiet_seconds, stragglers
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.telemetry import Measured, emit_metrics
 
-#: Jobs that a round lists, and how many of them that are live it looks into.
-LISTED = 50
-LOOKED_INTO = 10
+#: Jobs that a round lists (a page of the index, of 1 MB), and how many of them that are live it looks into.
+LISTED = 1_000
+LOOKED_INTO = 100
 #: Stragglers that a log line names.
 NAMED_AT_MOST = 5
 
@@ -40,17 +41,21 @@ class LiveJob:
 
 
 def live_jobs(tracker: Tracker) -> list[LiveJob]:
-    """Give the newest jobs that have not ended, with the progress of each."""
-    live = [record for record in tracker.jobs(LISTED) if not record.state.is_terminal][:LOOKED_INTO]
-    return [
-        LiveJob(
-            record,
-            tracker.progress(record.job, record.run, record.run_chunks)
-            if record.run_chunks
-            else Progress(frozenset(), frozenset()),
-        )
-        for record in live
-    ]
+    """Give the newest jobs that have not ended, with the progress of each that can be read."""
+    records = [record for record in tracker.jobs(LISTED) if not record.state.is_terminal]
+    live: list[LiveJob] = []
+    for record in records[:LOOKED_INTO]:
+        try:
+            live.append(LiveJob(record, _progress(tracker, record)))
+        except SkfleetError as exc:
+            log.warning("job.not_looked_into", job=record.job, error=str(exc))
+    return live
+
+
+def _progress(tracker: Tracker, record: JobRecord) -> Progress:
+    if not record.run_chunks:
+        return Progress(frozenset(), frozenset())
+    return tracker.progress(record.job, record.run, record.run_chunks)
 
 
 class StallReport:
@@ -71,7 +76,7 @@ class StallReport:
             for job in jobs
         }
         stalled = {key for key, seconds in quiet.items() if seconds > self._stall_seconds}
-        new, self._told = stalled - self._told, stalled
+        self._told &= stalled
         # After the last job a last line of zeros, so that an alarm ends.
         if jobs or not self._was_quiet:
             emit_metrics(
@@ -85,20 +90,28 @@ class StallReport:
         self._was_quiet = not jobs
         for job in jobs:
             key = (job.record.job, job.record.run)
-            if key in new:
+            if key in stalled - self._told:
                 self._log(job, workers, seconds=quiet[key])
+                self._told.add(key)
 
     def _log(self, job: LiveJob, workers: Sequence[WorkerPresence], *, seconds: float) -> None:
         record = job.record
-        missing = job.missing(RunMessages(self._cloud, record)) if record.run_chunks else []
-        named = stragglers(record, missing, workers, limit=NAMED_AT_MOST)
         log.warning(
             "job.stalled",
             job=record.job,
             run=record.run,
             job_state=record.state.value,
             seconds=round(seconds),
-            missing=len(missing),
+            missing=record.run_chunks - len(job.progress.done),
             workers=len(workers),
-            stragglers=[str(straggler) for straggler in named],
+            stragglers=self._stragglers(job, workers),
         )
+
+    def _stragglers(self, job: LiveJob, workers: Sequence[WorkerPresence]) -> list[str]:
+        """Give in words what the job waits for, or why nobody knows."""
+        record = job.record
+        try:
+            missing = job.missing(RunMessages(self._cloud, record)) if record.run_chunks else []
+        except SkfleetError as exc:
+            return [str(exc)]
+        return [str(straggler) for straggler in stragglers(record, missing, workers, limit=NAMED_AT_MOST)]

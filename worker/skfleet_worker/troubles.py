@@ -29,9 +29,12 @@ def put_trouble(
     _put(cloud, trouble, is_publish=True)
 
 
-def put_message_trouble(cloud: Cloud, job: str, run: int, *, attempts: int, worker: str, reason: str) -> None:
-    """Write that a message went wrong of which only the job is known. Never raises."""
-    trouble = Trouble(job=job, run=run, attempts=attempts, worker=worker, reason=reason, at=datetime.now(UTC))
+def put_message_trouble(
+    cloud: Cloud, job: str, run: int, chunk: int | None, *, attempts: int, worker: str, reason: str
+) -> None:
+    """Write that a message went wrong of which at least the job is known. Never raises."""
+    now = datetime.now(UTC)
+    trouble = Trouble(job=job, run=run, chunk=chunk, attempts=attempts, worker=worker, reason=reason, at=now)
     _put(cloud, trouble, is_publish=False)
 
 

@@ -8,17 +8,21 @@ from skfleet_common.contracts.messages import PublishMessage
 from skfleet_worker.bench import Workbench
 
 
+class NotYourTurn(TryAgain):
+    """Another job is publishing to the table. Nobody acts, unless that one stands still."""
+
+
 def take_turn(message: PublishMessage, table: TableName, bench: Workbench) -> None:
     """Take the turn for a job that is PUBLISHING; it keeps it until it has ended.
 
     Raises:
-        TryAgain: another job is publishing to the table.
+        NotYourTurn: another job is publishing to the table.
     """
     holder = bench.cloud.tracker.hold_table(
         table, address=bench.warehouse.address, job=message.job, run=message.run
     )
     if holder != message.job:
-        raise TryAgain(
+        raise NotYourTurn(
             f"Job {holder} is publishing to {table}, so this one waits for it; if it stands still: "
             f"skfleet resume {holder}"
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -39,6 +41,8 @@ class Delivery:
     receipt: str
     receive_count: int
     message_id: str
+    #: How long ago the message was sent, to within a second, by SQS's own clock; None if SQS does not say.
+    age_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,16 @@ class Queue:
                 MaxNumberOfMessages=min(limit, MAX_BATCH_ENTRIES),
                 WaitTimeSeconds=wait_seconds,
                 VisibilityTimeout=self.lease_seconds,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
+        now = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
         return [
             Delivery(
                 body=message["Body"],
                 receipt=message["ReceiptHandle"],
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
                 message_id=message["MessageId"],
+                age_seconds=_age_seconds(message["Attributes"].get("SentTimestamp"), now),
             )
             for message in answer.get("Messages", [])
         ]
@@ -159,6 +165,23 @@ class Queue:
             delayed=int(counts["ApproximateNumberOfMessagesDelayed"]),
         )
 
+    def max_receives(self) -> int:
+        """Give after how many receives the queue lays a message with the dead letters.
+
+        Raises:
+            EnvironmentFault: it does not lay any there.
+        """
+        with cloud_faults(self._target):
+            attributes = self.client.get_queue_attributes(
+                QueueUrl=self.url, AttributeNames=["RedrivePolicy"]
+            ).get("Attributes", {})
+        try:
+            return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
+        except (KeyError, ValueError) as exc:
+            raise EnvironmentFault(
+                f"The {self._target} has no dead-letter queue; set its redrive policy."
+            ) from exc
+
     @property
     def _target(self) -> str:
         return f"queue {self.name} at {self.where}"
@@ -192,3 +215,10 @@ def batches(bodies: Sequence[str]) -> Iterator[list[str]]:
         size += length
     if batch:
         yield batch
+
+
+def _age_seconds(sent_milliseconds: str | None, now: str | None) -> float | None:
+    if sent_milliseconds is None or now is None:
+        return None
+    # The header is in whole seconds, so that a new message may seem to be of the future.
+    return max(0.0, parsedate_to_datetime(now).timestamp() - int(sent_milliseconds) / 1000)

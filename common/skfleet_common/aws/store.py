@@ -111,7 +111,6 @@ class ObjectStore:
         S3 checks ``sha256`` (hex) on arrival. The same bytes found there count as written, so that a reply
         which was lost does not fail the attempt that wrote them.
         """
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         for attempt in cloud_calls():
             with attempt, cloud_faults(self._target), path.open("rb") as file:
                 try:
@@ -121,14 +120,24 @@ class ObjectStore:
                         Body=file,
                         IfNoneMatch="*",
                         ChecksumAlgorithm="SHA256",
-                        ChecksumSHA256=checksum,
+                        ChecksumSHA256=_as_s3_spells(sha256),
                     )
                 except ClientError as exc:
                     if error_code(exc) not in _CONDITION_CODES:
                         raise
-                    head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-                    return head.get("ChecksumSHA256") == checksum
+                    return self.holds(key, sha256=sha256)
         return True
+
+    def holds(self, key: str, *, sha256: str) -> bool:
+        """Whether the object at ``key`` is a file with these bytes, by the checksum that S3 took of it."""
+        with cloud_faults(self._target):
+            try:
+                head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+            except ClientError as exc:
+                if error_code(exc) in _NO_KEY_CODES:
+                    return False
+                raise
+        return head.get("ChecksumSHA256") == _as_s3_spells(sha256)
 
     def replace(self, key: str, body: bytes, *, etag: str | None) -> bool:
         """Write an object if the one there still has ``etag`` (None: if none is there); whether it did."""
@@ -227,3 +236,7 @@ class ObjectStore:
         """Raise what a missing key means; anything else is the edge's to translate."""
         if error_code(error) in _NO_KEY_CODES:
             raise NoSuchObject(f"There is no object {key} in bucket {self.bucket}.") from error
+
+
+def _as_s3_spells(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()

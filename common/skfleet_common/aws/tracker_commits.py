@@ -9,7 +9,8 @@
     run 2:            retry ─ commit done ✔ (replaces) │
     run 1's zombie:                        commit ✘ ◀──┘ (an earlier run replaces nothing)
 
-Within a run the first attempt wins. What is done is never replaced; what failed, by a later run only.
+Within a run the first attempt wins. What is done is never replaced; what failed, by a later run only. What
+was done is revoked when its output is gone from the store: it has failed then.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from skfleet_common.contracts.jobs import Commit, CommitOutcome
 
 FIRST_ATTEMPT = "attribute_not_exists(#pk)"
 FAILED_EARLIER = "#outcome = :failed AND #run < :run"
+STILL_DONE = "#outcome = :done AND #attempt = :attempt"
 MAY_COMMIT = f"{FIRST_ATTEMPT} OR ({FAILED_EARLIER})"
 
 #: One write unit (DynamoDB read/write units page).
@@ -56,6 +58,24 @@ class Commits(TrackerTable):
             {":failed": CommitOutcome.FAILED.value, ":run": commit.run},
         )
         return fitting if standing is None else shape_of(Commit, standing)
+
+    def revoke(self, commit: Commit, *, reason: str) -> None:
+        """Let a chunk that was done have failed, for a later run; nothing happens unless it stands so."""
+        failed = Commit(
+            job=commit.job,
+            run=commit.run,
+            chunk=commit.chunk,
+            outcome=CommitOutcome.FAILED,
+            attempt=commit.attempt,
+            worker=commit.worker,
+            attempts=commit.attempts,
+            reason=reason,
+        )
+        self.put_if(
+            _item(failed) | to_item({TTL_ATTRIBUTE: self.expiry}),
+            STILL_DONE,
+            {":done": CommitOutcome.DONE.value, ":attempt": commit.attempt},
+        )
 
     def commits(self, job: str, chunk_numbers: Iterable[int]) -> list[Commit]:
         """Give the commits of these chunks, in chunk order; a chunk without one is left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, computed_field
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.jobs import JobId, Name, Sha256
@@ -52,6 +52,7 @@ class Certificate(StoredShape):
         """By how many rows the chunks differ from the plan, those that came and those that went."""
         return sum(abs(chunk.rows_read - chunk.rows_planned) for chunk in self.drift)
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property (pydantic's documentation)
     @property
     def adds_up(self) -> bool:
         """Whether every row is accounted for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
@@ -21,7 +21,11 @@ MAX_MESSAGE_BYTES = 6 * 1024
 #: No job is retried so often; DynamoDB would not take a number of more than 38 digits.
 MAX_RUN = 1_000_000
 
+#: A publication that waits for hours is counted no further; a number of forty digits no table would take.
+MAX_FAILURES = 1_000
+
 Run = Annotated[PositiveInt, Field(le=MAX_RUN)]
+Failures = Annotated[NonNegativeInt, Field(le=MAX_FAILURES)]
 
 
 class ChunkMessage(StoredShape):
@@ -36,7 +40,9 @@ class ChunkMessage(StoredShape):
     run_chunks: PositiveInt = Field(le=MAX_CHUNKS)
     chunk: Chunk
     #: Attempts that failed before this message was sent in place of an earlier one.
-    failures: NonNegativeInt = 0
+    failures: Failures = 0
+    #: Attempts that something around the chunk ended: a full disk, a database that restarts, throttling.
+    setbacks: Failures = 0
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:
@@ -51,7 +57,7 @@ class PublishMessage(StoredShape):
     kind: Literal["publish"] = "publish"
     job: JobId
     run: Run
-    failures: NonNegativeInt = 0
+    failures: Failures = 0
 
 
 Message = Annotated[ChunkMessage | PublishMessage, Field(discriminator="kind")]
@@ -67,9 +73,28 @@ def encode(message: ChunkMessage | PublishMessage) -> str:
     return message.model_dump_json(ensure_ascii=True)
 
 
-def with_failures(body: str, failures: int) -> str:
-    """Give a readable body with another count of failures; what a newer version added to it stays."""
-    return json.dumps(json.loads(body) | {"failures": failures}, separators=(",", ":"))
+def with_counts(body: str, **counts: int) -> str:
+    """Give a readable body with another count of failures or setbacks; what a newer version added stays."""
+    bounded = {name: min(count, MAX_FAILURES) for name, count in counts.items()}
+    try:
+        return _changed(json.loads(body), **bounded)
+    except ValueError:
+        # What was added holds a number that is none for JSON once read: then it is left out.
+        return encode(decode(body).model_copy(update=bounded))
+
+
+def renewed(body: str, *, at_most: int) -> str | None:
+    """Give a body of any version that counts how often it was sent afresh; None if that was often enough."""
+    try:
+        given = json.loads(body)
+        count = given.get("renewals", 0)
+        return _changed(given, renewals=count + 1) if isinstance(count, int) and count < at_most else None
+    except ValueError:
+        return None
+
+
+def _changed(given: dict[str, Any], **fields: int) -> str:
+    return json.dumps(given | fields, separators=(",", ":"), allow_nan=False)
 
 
 def decode(body: str) -> ChunkMessage | PublishMessage:

@@ -1,4 +1,4 @@
-"""``skfleet jobs``, ``status`` and ``wait``."""
+"""``skfleet jobs``, ``status``, ``rejects`` and ``wait``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import typer
 
 from skfleet.cli.fleet import open_cloud, open_job
 from skfleet.cli.output import count, duration, emit_facts, emit_json, emit_table, stderr, when
-from skfleet.job import Job, JobStatus, newest_jobs
+from skfleet.job import Job, newest_jobs
 from skfleet.progress import Terminal
 from skfleet.stalls import words
+from skfleet.status import JobStatus
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import JobRecord
@@ -55,6 +56,25 @@ def _as_json(record: JobRecord) -> dict[str, object]:
 def status(job: JobArgument, as_json: AsJson = False) -> None:
     """Show where a job stands."""
     describe(open_job(job).status(), as_json=as_json)
+
+
+def rejects(
+    job: JobArgument,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows of a job that were rejected: their ids, why, and whether no policy asked for it."""
+    table = open_job(job).rejects()
+    listed = table.slice(0, limit).to_pylist()
+    if as_json:
+        emit_json("skfleet.rejects/1", {"job": job, "rows": table.num_rows, "rejects": listed})
+        return
+    if listed:
+        emit_table(list(listed[0]), (row.values() for row in listed))
+    if table.num_rows > limit:
+        stderr.print(f"{count(table.num_rows - limit)} more; list them with --limit {table.num_rows}.")
+    if not listed:
+        stderr.print("No row is known to be rejected.")
 
 
 def wait(
@@ -102,10 +122,10 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "model": f"{status.model}@{status.digest[:12]}",
         "table": status.table,
         "output": status.output_table,
-        "rows": f"{count(status.rows_done)} of {count(status.rows)} done",
+        "rows": _done(status.rows_done, status.rows),
         "scored": None if status.rows_scored is None else count(status.rows_scored),
         "rejected": None if status.rows_rejected is None else count(status.rows_rejected),
-        "chunks": f"{count(status.chunks_done)} of {count(status.chunks)} done"
+        "chunks": _done(status.chunks_done, status.chunks)
         + (f", {count(status.chunks_failed)} failed" if status.chunks_failed else ""),
         "submitted": when(status.created_at),
         "took" if status.finished_at else "running for": duration(status.seconds),
@@ -140,6 +160,10 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
                 for at in status.stragglers
             ),
         )
+
+
+def _done(done: int | None, of: int) -> str:
+    return f"{count(of)}; the plan has expired" if done is None else f"{count(done)} of {count(of)} done"
 
 
 def certified(certificate: Certificate) -> str:

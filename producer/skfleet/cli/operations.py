@@ -9,7 +9,7 @@ import typer
 from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
 from skfleet.cli.fleet import open_cloud, open_job
 from skfleet.cli.jobs import AsJson, JobArgument
-from skfleet.cli.output import count, emit_json, emit_table, size, stderr, stdout
+from skfleet.cli.output import count, counted, emit_json, emit_table, size, stderr, stdout
 from skfleet.leftovers import Why
 from skfleet.progress import Terminal
 from skfleet.redrive import Redriven
@@ -48,7 +48,9 @@ def redrive(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="How many dead letters at most.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="How many dead letters to send back or drop at most.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters back to the queue; those whose job has ended are dropped."""
@@ -88,20 +90,16 @@ def _tell(schema: str, effect: Effect, *, as_json: bool) -> None:
 
 def _of_redrive(done: Redriven) -> str:
     would = "would be " if done.dry_run else ""
-    sent = _messages(sum(done.sent.values()) + done.newer)
+    sent = counted(sum(done.sent.values()) + done.newer, "dead letter")
     parts = [f"{sent} {would}sent back to the queue{_of_jobs(done.sent)}"]
     if done.dropped:
         parts.append(
-            f"{_messages(sum(done.dropped.values()))} {would}dropped, because the job has ended or is at "
-            f"another run{_of_jobs(done.dropped)}"
+            f"{counted(sum(done.dropped.values()), 'dead letter')} {would}dropped, because the job has ended "
+            f"or is at another run{_of_jobs(done.dropped)}"
         )
     if done.unreadable:
-        parts.append(f"{_messages(done.unreadable)} that nobody can read stayed")
+        parts.append(f"{counted(done.unreadable, 'dead letter')} that nobody can read stayed")
     return "; ".join(parts) + "."
-
-
-def _messages(number: int) -> str:
-    return f"{count(number)} dead letter{'' if number == 1 else 's'}"
 
 
 def _of_jobs(by_job: Mapping[str, int]) -> str:
@@ -117,4 +115,4 @@ def _show_clean_up(done: CleanUp) -> None:
     for job in done.unreadable:
         stderr.print(f"Job {job} was left alone: update skfleet here to read it.", markup=False)
     verb = "would be removed" if done.dry_run else "removed"
-    stdout.print(f"{count(done.objects)} objects {verb}, {size(done.bytes)}.", markup=False)
+    stdout.print(f"{counted(done.objects, 'object')} {verb}, {size(done.bytes)}.", markup=False)

@@ -44,6 +44,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Give a count with what was counted: ``1 object``, ``2 objects``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def size(number_of_bytes: float) -> str:
     """Give an amount of bytes as a person says it."""
     for unit in ("bytes", "kB", "MB", "GB"):

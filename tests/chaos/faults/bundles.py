@@ -37,7 +37,7 @@ class BundleSpoilt(Fault):
 class BundleDeleted(BundleSpoilt):
     """Somebody deletes the model's file."""
 
-    reason = "There is no object .*/model.skops"
+    reason = "lacks its file model.skops .*skfleet retry"
 
     def spoil(self, trial: Trial) -> None:
         store = trial.place.cloud.store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.chaos import clockwork
+from tests.chaos import host
 from tests.chaos.fault import Fault
 from tests.chaos.trial import Trial
 
@@ -21,14 +21,14 @@ class ClockJumps(Fault):
         self.workers = [worker for worker in trial.place.workers if worker.has_own_clock]
         self.since = time.monotonic()
         for worker in self.workers:
-            clockwork.set_clock(worker.clock, 3_600.0 * self.hours)
+            host.set_clock(worker.clock, 3_600.0 * self.hours)
 
     def is_over(self, trial: Trial) -> bool:
         return time.monotonic() - self.since > STAY_SECONDS
 
     def mend(self, trial: Trial) -> None:
         for worker in self.workers:
-            clockwork.set_clock(worker.clock, 0.0)
+            host.set_clock(worker.clock, 0.0)
 
 
 class ClockForward(ClockJumps):

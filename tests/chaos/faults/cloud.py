@@ -25,7 +25,7 @@ FAILING = {
 APPLIED = {
     "sqs": ("SendMessageBatch", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"),
     "s3": ("PutObject",),
-    "dynamodb": ("PutItem", "UpdateItem"),
+    "dynamodb": ("PutItem", "UpdateItem", "TransactWriteItems"),
 }
 #: Calls whose replies have a body; of SQS and DynamoDB, all do.
 ANSWERED = {"sqs": (), "s3": ("GetObject",), "dynamodb": ()}
@@ -38,7 +38,7 @@ class CloudFault(Fault):
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)
-        self.moment = rng.choice([Moment.SUBMITTING, Moment.SCORING])
+        self.moment = rng.choice([Moment.SUBMITTING, Moment.SCORING, Moment.PUBLISHING])
         self.fail, self.work, self.times = rng.choice([1, 2]), rng.choice([1, 2, 3]), rng.randint(6, 12)
 
 
@@ -96,12 +96,15 @@ class Lost(CloudFault):
     """The call is applied, and its reply never arrives."""
 
     def strike(self, trial: Trial) -> None:
-        self.number = trial.place.wire.add(
-            "lose", self.service, *APPLIED[self.service], every=1 + self.work, times=self.times
-        )
+        wire = trial.place.wire
+        often = {"every": 1 + self.work, "times": self.times}
+        self.numbers = [wire.add("lose", self.service, *APPLIED[self.service], **often)]
+        if self.service == "dynamodb" and self.moment is Moment.SUBMITTING:
+            # A job is created by the only transaction there is, which "every second call" would miss.
+            self.numbers.append(wire.add("lose", self.service, "TransactWriteItems", times=1))
 
     def has_hit(self, trial: Trial) -> bool:
-        return bool(trial.place.wire.rule(self.number)["taken"])
+        return any(trial.place.wire.rule(number)["taken"] for number in self.numbers)
 
 
 def on(kind: type[CloudFault], service: str) -> type[CloudFault]:

@@ -62,15 +62,27 @@ class StaleReceiptFails(Courier):
 
     kind = "reappear"
     operations = ("ReceiveMessage",)
+    #: What becomes of calls with the older receipt; only where there are some, anything has been met.
+    stale: ClassVar[str] = "stale-fails"
+    calls: ClassVar[tuple[str, ...]] = ("DeleteMessage", "ChangeMessageVisibility")
 
     def more(self) -> dict[str, Any]:
         # Not every delivery: a message would be received more often than its queue allows.
         return {"times": 6, "every": 2}
 
-
-class StaleReceiptDeletes(StaleReceiptFails):
-    """The same, but the older receipt deletes the message, though somebody else has it."""
-
     def strike(self, trial: Trial) -> None:
         super().strike(trial)
-        trial.place.wire.add("stale-deletes", "sqs", "DeleteMessage")
+        self.met = 0
+        self.second = trial.place.wire.add(self.stale, "sqs", *self.calls)
+
+    def mend(self, trial: Trial) -> None:
+        self.met = max(self.met, trial.place.wire.rule(self.second)["met"])
+
+    def has_hit(self, trial: Trial) -> bool:
+        return bool(self.met or trial.place.wire.rule(self.second)["met"])
+
+
+class StaleReceiptDeletes(StaleReceiptFails):
+    """The same, but the older receipt hides and deletes the message, though somebody else has it."""
+
+    stale = "stale-works"

@@ -9,7 +9,7 @@ import time
 from typing import ClassVar
 
 from tests.chaos.fault import Fault, Moment
-from tests.chaos.faults.swap import HeldSwap
+from tests.chaos.faults.swap import InSwap
 from tests.chaos.trial import Trial
 
 
@@ -114,15 +114,11 @@ class ProducerKilled(Fault):
         wire.let(rule, "lose" if self.reaches else "drop")
 
 
-class PublisherKilled(Fault):
-    """SIGKILL of whoever publishes: in mid-swap, or after the commit and before the tracker knows."""
+class PublisherKilled(InSwap):
+    """SIGKILL of whoever publishes, in mid-swap."""
 
-    moment = Moment.PUBLISHING
     #: Whether the worker's supervisor dies, too.
     whole_worker: ClassVar[bool] = False
-
-    def arm(self, trial: Trial) -> None:
-        self.swap = HeldSwap(trial)
 
     def strike(self, trial: Trial) -> None:
         worker, scorer = self.swap.wait_for_publisher()
@@ -131,10 +127,6 @@ class PublisherKilled(Fault):
             worker.start()
         else:
             scorer.kill()
-        self.swap.let_go()
-
-    def mend(self, trial: Trial) -> None:
-        self.swap.let_go()
 
 
 class PublishersWorkerKilled(PublisherKilled):
@@ -146,7 +138,7 @@ class PublishersWorkerKilled(PublisherKilled):
 class PublisherKilledAfterCommit(Fault):
     """SIGKILL of the publisher when its output is there, and the tracker has not heard of it."""
 
-    moment = Moment.PUBLISHING
+    moment = Moment.PUBLISHED
 
     def arm(self, trial: Trial) -> None:
         self.rule = trial.place.wire.add("hold", "dynamodb", "UpdateItem", holds="SUCCEEDED", times=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pandas as pd
 from tests.chaos.fault import Fault
 from tests.chaos.trial import Trial
@@ -58,7 +60,7 @@ class RowsInsertedKnowingly(RowsInserted):
     """The same, and the request says that it may happen: they are scored, and the certificate names them."""
 
     reason = None
-    on_drift = OnDrift.WARN
+    asks: ClassVar = {"on_drift": OnDrift.WARN}
 
     def strike(self, trial: Trial) -> None:
         super().strike(trial)
@@ -73,7 +75,7 @@ class RowsDeletedKnowingly(RowsDeleted):
     """The same, and the request says that it may happen."""
 
     reason = None
-    on_drift = OnDrift.WARN
+    asks: ClassVar = {"on_drift": OnDrift.WARN}
 
     def strike(self, trial: Trial) -> None:
         super().strike(trial)

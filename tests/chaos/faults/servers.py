@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
-from tests.chaos.fault import Fault, Moment
-from tests.chaos.faults.swap import HeldSwap
+from tests.chaos.fault import Fault
+from tests.chaos.faults.swap import InSwap
 from tests.chaos.trial import LOOK_SECONDS, Trial
 
 from skfleet.local.state import load_state
@@ -24,6 +25,19 @@ def _stop(trial: Trial, part: str, number: signal.Signals) -> None:
     assert gone, f"{part} did not stop"
 
 
+def _restart_postgres(trial: Trial, *, hold: Callable[[], bool]) -> None:
+    """Restart the database; what a session of the suite's held is held again before anybody gets far."""
+    _stop(trial, "postgres", signal.SIGINT)
+    trial.say("the database is gone")
+    with ThreadPoolExecutor(1) as threads:
+        starting = threads.submit(trial.place.restore_servers)
+        while not hold():
+            if starting.done():
+                starting.result()
+            time.sleep(LOOK_SECONDS)
+        starting.result()
+
+
 class EmulatorRestarted(Fault):
     """All of AWS is gone for a moment; it keeps what it had."""
 
@@ -37,34 +51,16 @@ class PostgresRestarted(Fault):
     """The warehouse restarts: every session ends, and for a moment nobody gets in."""
 
     def strike(self, trial: Trial) -> None:
-        _stop(trial, "postgres", signal.SIGINT)
-        trial.say("the database is gone")
-        with ThreadPoolExecutor(1) as threads:
-            starting = threads.submit(trial.place.restore_servers)
-            # Its session held the gate. Nobody must run through it to the end of the table meanwhile.
-            while not trial.gate.shut_again():
-                if starting.done():
-                    starting.result()
-                time.sleep(LOOK_SECONDS)
-            starting.result()
+        # Nobody must run through the gate to the end of the table meanwhile.
+        _restart_postgres(trial, hold=trial.gate.shut_again)
 
 
-class PostgresRestartedInSwap(Fault):
+class PostgresRestartedInSwap(InSwap):
     """The same, while a publication is in mid-swap."""
-
-    moment = Moment.PUBLISHING
-
-    def arm(self, trial: Trial) -> None:
-        self.swap = HeldSwap(trial)
 
     def strike(self, trial: Trial) -> None:
         self.swap.wait_for_backend()
-        _stop(trial, "postgres", signal.SIGINT)
-        trial.place.restore_servers()
-        self.swap.let_go()
-
-    def mend(self, trial: Trial) -> None:
-        self.swap.let_go()
+        _restart_postgres(trial, hold=self.swap.hold)
 
 
 class ConnectionKilled(Fault):
@@ -74,21 +70,12 @@ class ConnectionKilled(Fault):
         trial.place.sql("SELECT pg_terminate_backend(%s)", trial.a_reader().backend)
 
 
-class ConnectionKilledInSwap(Fault):
+class ConnectionKilledInSwap(InSwap):
     """The session that publishes is terminated in mid-swap."""
-
-    moment = Moment.PUBLISHING
-
-    def arm(self, trial: Trial) -> None:
-        self.swap = HeldSwap(trial)
 
     def strike(self, trial: Trial) -> None:
         backend, _ = self.swap.wait_for_backend()
         trial.place.sql("SELECT pg_terminate_backend(%s)", backend)
-        self.swap.let_go()
-
-    def mend(self, trial: Trial) -> None:
-        self.swap.let_go()
 
 
 class StatementTimedOut(Fault):

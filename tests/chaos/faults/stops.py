@@ -40,7 +40,7 @@ class Stopped(Fault):
 
 
 class ScorerStopped(Stopped):
-    """The scorer alone, and for good: its supervisor must not keep its lease alive for ever."""
+    """The scorer alone, and for good: its supervisor must end it, and not keep its lease alive for ever."""
 
     past_seconds = float("inf")
 
@@ -60,6 +60,21 @@ class WorkerStopped(Stopped):
 
     def victims(self, worker: Worker, scorer: psutil.Process) -> list[psutil.Process]:
         return [worker.supervisor, scorer]
+
+
+class ScorerWakesFirst(WorkerStopped):
+    """Both, and the scorer goes on before its supervisor does: nobody tells it that the chunk is lost."""
+
+    #: Enough to end a chunk in.
+    alone_seconds = 1.0
+
+    def mend(self, trial: Trial) -> None:
+        supervisor, scorer = self.stopped
+        if lives(scorer):
+            scorer.resume()
+            time.sleep(self.alone_seconds)
+        if lives(supervisor):
+            supervisor.resume()
 
 
 class LateWrite(Fault):

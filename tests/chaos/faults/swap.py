@@ -6,6 +6,8 @@ from contextlib import suppress
 
 import psutil
 import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812  (a class with a lower-case name)
+from tests.chaos.fault import Fault, Moment
 from tests.chaos.trial import Trial
 from tests.chaos.workers import Worker
 
@@ -17,9 +19,18 @@ class HeldSwap:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._session = psycopg2.connect(trial.place.url)
-        with self._session.cursor() as cursor:
+        self._session: Connection | None = None
+
+    def hold(self) -> bool:
+        """Hold it, again if the server was restarted; False while the server takes no sessions."""
+        try:
+            session = psycopg2.connect(self._trial.place.url)
+        except psycopg2.OperationalError:
+            return False
+        with session.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {LEDGER} IN SHARE MODE")
+        self._session = session
+        return True
 
     def wait_for_backend(self) -> tuple[int, int]:
         """Give process id and client port of the backend that waits, once there is one."""
@@ -42,5 +53,22 @@ class HeldSwap:
 
     def let_go(self) -> None:
         """Let the publication go on."""
-        with suppress(psycopg2.Error):
-            self._session.close()
+        if self._session is not None:
+            with suppress(psycopg2.Error):
+                self._session.close()
+
+
+class InSwap(Fault):
+    """A fault while a publication is held in mid-swap."""
+
+    moment = Moment.IN_SWAP
+
+    def arm(self, trial: Trial) -> None:
+        self.swap = HeldSwap(trial)
+        assert self.swap.hold(), "the database takes no sessions"
+
+    def let_go(self, trial: Trial) -> None:
+        self.swap.let_go()
+
+    def mend(self, trial: Trial) -> None:
+        self.swap.let_go()

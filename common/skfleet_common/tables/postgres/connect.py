@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Self
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.tables.postgres.faults import cannot_connect, translated
+from skfleet_common.tables.postgres.faults import cannot_connect, promotion_awaited, translated
 
 Cursor = psycopg2.extensions.cursor
 
@@ -101,8 +101,11 @@ class Server:
                 connection.set_session(
                     isolation_level="REPEATABLE READ" if repeatable else "READ COMMITTED", readonly=read_only
                 )
-                with connection.cursor() as cursor:
-                    cursor.execute(self.session_settings())
+                writing = nullcontext() if read_only else promotion_awaited(doing, self.address)
+                with connection.cursor() as cursor, writing:
+                    # The transaction begins here, and a standby begins none that may write.
+                    with promotion_awaited(doing, self.address, errors.FeatureNotSupported):
+                        cursor.execute(self.session_settings())
                     yield cursor
                 connection.commit()
         finally:

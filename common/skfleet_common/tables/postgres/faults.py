@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import adbc_driver_manager
 import psycopg2
-from psycopg2 import errorcodes
+from psycopg2 import errorcodes, errors
 
 from skfleet_common.contracts.errors import (
     EnvironmentFault,
@@ -149,6 +149,20 @@ def translated(doing: str, address: str) -> Iterator[None]:
         if exc.sqlstate is None and exc.status_code != adbc_driver_manager.AdbcStatusCode.IO:
             raise
         raise meaning(exc.sqlstate, doing, address) from exc
+
+
+@contextmanager
+def promotion_awaited(
+    doing: str, address: str, sign: type[psycopg2.Error] = errors.ReadOnlySqlTransaction
+) -> Iterator[None]:
+    """Take ``sign``, in a transaction that writes, for a standby's: after a failover it is soon promoted."""
+    try:
+        yield
+    except sign as exc:
+        raise TryAgain(
+            f"PostgreSQL at {address} is a standby, which takes no writes, while {doing}; try again when "
+            "it is promoted, or correct SKFLEET_WAREHOUSE_URL."
+        ) from exc
 
 
 def meaning(sqlstate: str | None, doing: str, address: str) -> SkfleetError:

@@ -39,6 +39,25 @@ SELECT attname, pg_catalog.format_type(atttypid, atttypmod),
 FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 """
 
+# What may change or drop a row on its way in, the triggers of partitions included. A publication's session is
+# no replica, so that triggers and rules which are for replicas do not count.
+_ON_INSERT = """
+SELECT pg_catalog.pg_describe_object('pg_trigger'::regclass, g.oid, 0) FROM pg_catalog.pg_trigger g
+WHERE (g.tgrelid = %(oid)s OR g.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s)))
+  AND NOT g.tgisinternal AND g.tgtype::integer & 4 > 0 AND g.tgenabled IN ('O', 'A')
+UNION ALL
+SELECT pg_catalog.pg_describe_object('pg_rewrite'::regclass, r.oid, 0) FROM pg_catalog.pg_rewrite r
+WHERE r.ev_class = %(oid)s AND r.ev_type = '3' AND r.ev_enabled IN ('O', 'A')
+ORDER BY 1
+"""
+
+# Enums, domains, ranges. An array's own type makes way by itself.
+_TYPE = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = %s AND t.typname = %s
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid))
+"""
+
 
 @dataclass(frozen=True)
 class _Existing:
@@ -67,6 +86,7 @@ def refuse_output(
     cursor.execute(_EXISTING, (table.schema_name, table.name))
     found = cursor.fetchone()
     if found is None:
+        _refuse_type_of_that_name(cursor, table)
         return
     existing = _Existing(*found)
     if if_exists is IfExists.FAIL:
@@ -78,6 +98,17 @@ def refuse_output(
         _refuse_replacing(cursor, table, existing, columns, cascade_views=cascade_views)
     else:
         _refuse_appending(cursor, table, existing, columns)
+
+
+def _refuse_type_of_that_name(cursor: Cursor, table: TableName) -> None:
+    """Each table is a type as well, so that no other type may have its name."""
+    cursor.execute(_TYPE, (table.schema_name, table.name))
+    (found,) = cursor.fetchone() or (False,)
+    if found:
+        raise Refused(
+            f"{table} cannot be made, because a type has that name; drop the type, or name another "
+            "--output-table."
+        )
 
 
 def _refuse_columns(cursor: Cursor, table: TableName, columns: Sequence[OutputColumn]) -> None:
@@ -167,6 +198,13 @@ def _refuse_appending(
         )
     if not existing.takes_rows:
         raise Refused(f"The warehouse role may not insert into {table}; grant it INSERT.")
+    cursor.execute(_ON_INSERT, {"oid": existing.oid})
+    active = [what for (what,) in cursor.fetchall()]
+    if active:
+        raise Refused(
+            f"{table} has {', '.join(active)}, which may change or drop rows on their way in; disable that, "
+            "or append to another table."
+        )
     cursor.execute(_TARGET_COLUMNS, (existing.oid,))
     target = {name: rest for name, *rest in cursor.fetchall()}
     for column in columns:

@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
-from psycopg2 import errors, sql
+from psycopg2 import errors
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables.port import Publication, Published
 from skfleet_common.tables.postgres import connect
+from skfleet_common.tables.postgres.addition import append
 from skfleet_common.tables.postgres.belongings import Belongings, belongings_of, dress
 from skfleet_common.tables.postgres.connect import Cursor, Server
 from skfleet_common.tables.postgres.ledger import (
@@ -140,8 +141,8 @@ def _rows_settled(cursor: Cursor, publication: Publication) -> int | None:
     rows = rows_published(cursor, schema, publication.job)
     if rows is None and is_abandoned(cursor, schema, publication.job, publication.run):
         raise JobFailed(
-            f"Publishing job {publication.job} was given up before; nothing was published: "
-            "submit the job again."
+            f"Publishing job {publication.job} was given up before, by a worker or by skfleet cancel; "
+            f"nothing was published. Take it up again with: skfleet retry {publication.job}"
         )
     return rows
 
@@ -215,34 +216,10 @@ def _try_settle(
         cursor.connection.rollback()
         return Published(rows=rows, is_new=False)
     if publication.if_exists is IfExists.APPEND:
-        _append(cursor, staging, publication)
+        append(cursor, staging, publication)
     elif publication.if_exists is IfExists.REPLACE:
         succeed(cursor, staging, publication, old)
     else:
         rename(cursor, staging, table)
     record(cursor, publication)
     return Published(rows=publication.rows, is_new=True)
-
-
-def _append(cursor: Cursor, staging: TableName, publication: Publication) -> None:
-    table = publication.table
-    if not _exists(cursor, table):
-        rename(cursor, staging, table)
-        return
-    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in publication.columns)
-    cursor.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
-            qualified(table), names, names, qualified(staging)
-        )
-    )
-    cursor.execute(sql.SQL("DROP TABLE {}").format(qualified(staging)))
-
-
-def _exists(cursor: Cursor, table: TableName) -> bool:
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-        "ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s)",
-        (table.schema_name, table.name),
-    )
-    (found,) = cursor.fetchone() or (False,)
-    return bool(found)
