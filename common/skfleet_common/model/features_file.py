@@ -15,6 +15,9 @@ from skfleet_common.model.feature_choices import ColumnChoices, Defaults, Featur
 #: Ten thousand columns with everything said of each.
 MAX_BYTES = 4_000_000
 
+#: Twice what anything that can be asked needs.
+MAX_DEPTH = 10
+
 _TOP = sorted(FeatureChoices.model_fields)
 
 #: What pydantic says of types that people who write YAML do not know.
@@ -61,7 +64,12 @@ def parse_features(text: str, *, source: str) -> FeatureChoices:
         UsageError: it is no YAML, or says what no column can be.
     """
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            # PyYAML takes ever longer for each bracket within brackets.
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise UsageError(f"{source} goes more than {MAX_DEPTH} levels deep; see docs/features.md.")
             if isinstance(event, yaml.AliasEvent):
                 line = "" if event.start_mark is None else f", line {event.start_mark.line + 1}"
                 raise UsageError(f"{source}{line}: anchors are not read; write it out.")
