@@ -68,7 +68,7 @@ def test_binary_figures_are_those_of_scikit_learn(weights: bool) -> None:
     counts = metrics.confusion_matrix(held.y, held.predicted, labels=["no", "yes"], sample_weight=w)
     assert figures["confusion"] == {"classes": ["no", "yes"], "counts": counts.tolist()}
     assert (figures["weighted"], figures["positive_class"]) == (weights, "yes")
-    assert sum(row["rows"] for row in figures["deciles"]) == len(held.y)
+    assert sum(row["rows"] for row in figures["deciles"]) == (len(held.y) if w is None else (w > 0).sum())
     assert figures["deciles"][-1]["cumulative_positives"] == pytest.approx(1.0)
     assert figures["deciles"][0]["lift"] > 1 > figures["deciles"][-1]["lift"]
 
@@ -145,6 +145,33 @@ def test_regression_figures_are_those_of_scikit_learn(weights: bool) -> None:
     total = 400 if w is None else w.sum()
     assert sum(figures["residual_histogram"]["weights"]) == pytest.approx(total)
     assert sum(row["rows"] for row in figures["predicted_vs_actual"]) == 400
+
+
+@pytest.mark.parametrize("target", [BINARY, of_three(), AMOUNT])
+@pytest.mark.parametrize("weightless", ["none", "a class", "all"])
+def test_rows_of_no_weight_are_none(target: Target, weightless: str) -> None:
+    random = np.random.default_rng(4)
+    if target.classes is None:
+        y = random.normal(size=60)
+        of_class, predicted, probabilities = y > 0, y + 0.1, None
+    else:
+        labels = np.array(target.classes.values, dtype=object)
+        codes = random.integers(0, len(labels), 60)
+        y, of_class, predicted = labels[codes], codes == 1, labels[codes]
+        probabilities = random.dirichlet(np.ones(len(labels)), 60)
+    counts = {"none": np.ones(60, bool), "a class": ~of_class, "all": np.zeros(60, bool)}[weightless]
+    # Whatever is predicted of rows that do not count.
+    odd = predicted.copy()
+    odd[~counts] = predicted[0]
+    weighted = evaluate(held_of(y, odd, probabilities, weights=counts.astype(float)), target)
+    if weightless == "all":
+        assert (weighted["skipped"], weighted["rows_measured"]) == (
+            "every row that was held out has the weight 0",
+            0,
+        )
+        return
+    some = None if probabilities is None else probabilities[counts]
+    assert weighted | {"weighted": False} == evaluate(held_of(y[counts], predicted[counts], some), target)
 
 
 @given(

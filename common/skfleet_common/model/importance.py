@@ -25,6 +25,8 @@ def importance_of(
     seed: int,
 ) -> dict[str, Any]:
     """Give what the report says of importance; ``unseen`` are the rows that the twin was not fitted on."""
+    if rows.weights is not None:
+        unseen = unseen[rows.weights[unseen] > 0]
     looked_at = unseen[chosen_rows(len(unseen), seed=seed)]
     return measured_importance(
         twin,

@@ -66,7 +66,7 @@ def _of_probabilities(
     figures: dict[str, Any] = {
         "log_loss": float(
             log_loss(
-                codes, _summing_to_one(probabilities), labels=np.arange(len(labels)), sample_weight=weights
+                codes, summing_to_one(probabilities), labels=np.arange(len(labels)), sample_weight=weights
             )
         )
     }
@@ -175,6 +175,7 @@ def _codes(values: npt.NDArray[Any], labels: tuple[Any, ...]) -> npt.NDArray[np.
     return np.array([places.get(value, -1) for value in values.tolist()], dtype=np.int64)
 
 
-def _summing_to_one(probabilities: FloatArray) -> FloatArray:
+def summing_to_one(probabilities: FloatArray) -> FloatArray:
+    """Give rows that sum to one in doubles; single-precision ones do so only about."""
     totals = probabilities.sum(axis=1, keepdims=True)
     return probabilities / np.where(totals > 0, totals, 1.0)

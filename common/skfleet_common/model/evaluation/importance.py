@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, log_loss, r2_score, roc_auc_score
 
 from skfleet_common.model.arrays import FloatArray
+from skfleet_common.model.evaluation.classification import summing_to_one
 from skfleet_common.model.manifest import Target
 from skfleet_common.model.predictor import Answer, Predictor, Scores
 
@@ -108,7 +109,10 @@ def _score_of(
     if len(places) == 2 and len(np.unique(codes)) == 2:  # noqa: PLR2004  (a ROC curve is of two classes)
         return "ROC AUC", lambda said: float(roc_auc_score(codes, _of(said)[:, 1], sample_weight=weights))
     every = np.arange(len(places))
-    return "log loss", lambda said: -float(log_loss(codes, _of(said), labels=every, sample_weight=weights))
+    return (
+        "log loss",
+        lambda said: -float(log_loss(codes, summing_to_one(_of(said)), labels=every, sample_weight=weights)),
+    )
 
 
 def _of(said: Answer) -> FloatArray:
