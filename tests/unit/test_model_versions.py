@@ -8,6 +8,7 @@ from skfleet_common.contracts.errors import BundleRefused
 from skfleet_common.model.versions import LIBRARIES, SkewPolicy, check_versions, current_versions
 
 HERE = {"python": "3.11.7", "scikit-learn": "1.9.1", "numpy": "2.4.6", "scipy": "1.17.1", "joblib": "1.6.0"}
+BOOSTERS = {"lightgbm": "4.6.0", "xgboost": "3.1.0"}
 
 
 def test_every_library_that_matters_is_recorded() -> None:
@@ -28,18 +29,29 @@ def test_the_same_versions_pass_every_policy(policy: SkewPolicy) -> None:
         ({"numpy": "1.26.4"}, {SkewPolicy.EXACT, SkewPolicy.PATCH}),
         ({"scipy": "1.16.0"}, {SkewPolicy.EXACT}),
         ({"python": "3.13.1"}, set()),
+        ({"lightgbm": "4.6.1"}, {SkewPolicy.EXACT}),
+        ({"lightgbm": "4.5.0"}, {SkewPolicy.EXACT, SkewPolicy.PATCH}),
+        ({"xgboost": "3.0.0"}, {SkewPolicy.EXACT, SkewPolicy.PATCH}),
     ],
 )
 def test_each_policy_refuses_what_it_names(change: dict[str, str], refusing: set[SkewPolicy]) -> None:
+    here = HERE | BOOSTERS
     for policy in SkewPolicy:
         if policy in refusing:
             (library, then), *_ = change.items()
             with pytest.raises(
-                BundleRefused, match=f"made with {library} {then}, but here is {HERE[library]}"
+                BundleRefused, match=f"made with {library} {then}, but here is {here[library]}"
             ):
-                check_versions({**HERE, **change}, policy=policy, here=HERE)
+                check_versions({**HERE, **change}, policy=policy, here=here)
         else:
-            check_versions({**HERE, **change}, policy=policy, here=HERE)
+            check_versions({**HERE, **change}, policy=policy, here=here)
+
+
+def test_a_host_without_the_model_s_own_library_is_told_which_it_lacks() -> None:
+    with pytest.raises(BundleRefused, match=r"made with lightgbm 4\.6\.0, but here is none"):
+        check_versions({**HERE, "lightgbm": "4.6.0"}, policy=SkewPolicy.PATCH, here=HERE)
+    # What a model is not made of, no host needs.
+    assert check_versions(HERE, policy=SkewPolicy.EXACT, here=HERE | BOOSTERS) == []
 
 
 def test_a_lenient_policy_warns_of_what_another_would_refuse() -> None:

@@ -6,17 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from platform import node, python_version
+from platform import node
 from typing import Protocol
 
 import structlog
 
 from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.contracts.workers import Holding, WorkerPresence
-
-#: What the preflight compares with a bundle's versions.
-PACKAGES = ("skfleet", "scikit-learn", "numpy", "scipy", "pandas", "joblib", "pyarrow", "skops")
+from skfleet_common.model.versions import host_versions
 
 #: The entry's expiry is kept in whole seconds.
 MIN_TTL_SECONDS = 5.0
@@ -62,7 +59,8 @@ class Presence:
         self._heartbeat_seconds = heartbeat_seconds
         self._look = look
         self._allow_joblib = allow_joblib
-        self._versions = {"python": python_version()} | {name: version(name) for name in PACKAGES}
+        #: What the preflight compares with a bundle's versions.
+        self._versions = host_versions()
         self._changed = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
