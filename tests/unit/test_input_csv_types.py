@@ -27,6 +27,18 @@ def inferred(*texts: str | None) -> LogicalDtype:
 
 
 @pytest.mark.parametrize(
+    ("texts", "words"),
+    [(["no", "Yes"], "'yes' and 'no'"), (["f", "t"], "'t' and 'f'"), (["TRUE", "false"], None)],
+)
+def test_words_that_become_true_and_false_are_told(texts: list[str], words: str | None) -> None:
+    tally = Tally()
+    tally.add(pa.array(texts, type=pa.string()), file=0, first_row=0)
+    note = tally.as_inferred().note
+    expected = f"holds {words}, and is taken as true or false; --type answer=text keeps the words"
+    assert (note and note.format(column="answer")) == (words and expected)
+
+
+@pytest.mark.parametrize(
     ("texts", "dtype"),
     [
         (["1", "-2", "+3", " 4 ", None], "integer"),

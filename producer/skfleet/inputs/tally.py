@@ -39,6 +39,9 @@ _BEYOND_64_BITS = (
 )
 _CODES = "holds numbers that begin with zeros, and is taken as text; --type {column}=integer makes it numbers"
 
+_PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"))
+_WORDS = "holds {words}, and is taken as true or false; --type {{column}}=text keeps the words"
+
 #: The first whose spellings are all that a column holds is its type.
 _NARROWEST = (
     (LogicalDtype.BOOLEAN, {Spelling.BOOLEAN}),
@@ -115,7 +118,7 @@ class Tally:
             if self._of(spellings) == total:
                 if dtype is LogicalDtype.INTEGER and self.beyond_64_bits:
                     return Finding(LogicalDtype.DECIMAL, note=_BEYOND_64_BITS)
-                return Finding(dtype)
+                return Finding(dtype, note=self._note_of_words() if dtype is LogicalDtype.BOOLEAN else None)
         if self._of(_WITH_CODES) == total:
             return Finding(LogicalDtype.TEXT, note=_CODES if total else None)
         return self._mixed(total) or Finding(LogicalDtype.TEXT, note=self._note_of_text(total))
@@ -139,6 +142,12 @@ class Tally:
             return Finding(dtype, odd=self._oddities({Spelling.LONG_INTEGER}))
         others = {kind for kind in set(Spelling) - TAKES[dtype] - _NOTHING if self.counts[kind]}
         return Finding(dtype, odd=self._oddities(others) if others else None)
+
+    def _note_of_words(self) -> str | None:
+        """Give a word to values that name true and false otherwise than a program does."""
+        example = self._examples[Spelling.BOOLEAN].strip().lower()
+        pair = next(pair for pair in _PAIRS if example in pair)
+        return None if "true" in pair else _WORDS.format(words=" and ".join(map(repr, pair)))
 
     def _note_of_text(self, total: int) -> str | None:
         example = self._examples.get(Spelling.TEXT, "").strip()
