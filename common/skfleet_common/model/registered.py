@@ -13,7 +13,14 @@ from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, shown
-from skfleet_common.model.estimators.traits import SUMS_TOLERANCE, learning_of, parts_of, tags_of, traits_of
+from skfleet_common.model.estimators.traits import (
+    SUMS_TOLERANCE,
+    learning_of,
+    parts_of,
+    runs_side_by_side,
+    tags_of,
+    traits_of,
+)
 from skfleet_common.model.manifest import Learning, Levels, Takes, Target
 from skfleet_common.model.targets import MAX_CLASSES
 
@@ -178,16 +185,17 @@ def library_versions(model: Any) -> dict[str, str]:
 def single_threaded(model: Any) -> Any:
     """Give the model with ``n_jobs=1`` in all its parts; a copy, if one has another."""
     try:
-        if not any(_runs_side_by_side(part) for part in parts_of(model)):
+        if not any(_takes_more_cores(part) for part in parts_of(model)):
             return model
         model = copy.deepcopy(model)
         for part in parts_of(model):
-            if _runs_side_by_side(part):
+            if _takes_more_cores(part):
                 part.set_params(n_jobs=1)
     except Exception:  # noqa: BLE001  (as above)
         return model
     return model
 
 
-def _runs_side_by_side(part: Any) -> bool:
-    return part.get_params(deep=False).get("n_jobs") not in {None, 1}
+def _takes_more_cores(part: Any) -> bool:
+    given = part.get_params(deep=False)
+    return "n_jobs" in given and runs_side_by_side(part, given["n_jobs"])

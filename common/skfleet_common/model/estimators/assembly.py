@@ -18,7 +18,13 @@ from skfleet_common.contracts.errors import UsageError
 from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.estimators.parameters import set_parameters
 from skfleet_common.model.estimators.steps import WeightedPipeline
-from skfleet_common.model.estimators.traits import SUMS_TOLERANCE, Traits, parts_of, traits_of
+from skfleet_common.model.estimators.traits import (
+    SUMS_TOLERANCE,
+    Traits,
+    parts_of,
+    runs_side_by_side,
+    traits_of,
+)
 from skfleet_common.model.manifest import Learning
 
 #: HistGradientBoosting bins a feature into at most 255 values, and keeps one for the missing ones.
@@ -102,10 +108,10 @@ class Assembly:
         given = core.get_params(deep=True)
         fixed: dict[str, Any] = {}
         for name, value in given.items():
-            last = name.rpartition("__")[2]
+            part, _, last = name.rpartition("__")
             if last == "random_state" and value is None:
                 fixed[name] = self.seed
-            elif last == "n_jobs" and value is not None:
+            elif last == "n_jobs" and runs_side_by_side(given.get(part, core), value):
                 # A scorer has one core, and what is fitted is what is scored with.
                 fixed[name] = 1
         core.set_params(**fixed)

@@ -45,6 +45,9 @@ _ILL_CONDITIONED = (
 #: These learn several targets of any classes at once; of other classifiers there is one a target.
 _SEVERAL_CLASSES = ("sklearn.tree", "sklearn.ensemble._forest", "sklearn.neighbors", "sklearn.dummy")
 
+#: Without a number of jobs, these take every core.
+_EVERY_CORE = ("lightgbm", "xgboost")
+
 #: These take only the classes 0, 1, 2 …, or give the class -1 a meaning of its own.
 _CODES = ("xgboost", "sklearn.semi_supervised")
 
@@ -121,6 +124,11 @@ def last_of(estimator: Any) -> Any:
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
+
+
+def runs_side_by_side(part: Any, n_jobs: int | None) -> bool:
+    """Whether an estimator with this ``n_jobs`` takes more than one core."""
+    return _module(part).startswith(_EVERY_CORE) if n_jobs is None else n_jobs != 1
 
 
 def parts_of(estimator: Any) -> Iterator[Any]:
