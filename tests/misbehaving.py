@@ -185,3 +185,31 @@ class Parallel(_Regressor):
 
     def __init__(self, n_jobs: int | None = -1) -> None:
         self.n_jobs = n_jobs
+
+
+class Chancy(_Regressor):
+    """Draws its predictions by lot."""
+
+    def predict(self, X: Any) -> Any:
+        return np.random.default_rng().normal(size=len(X))
+
+
+class Centred(_Regressor):
+    """Holds a row against the mean of the rows beside it."""
+
+    def predict(self, X: Any) -> Any:
+        return X[:, 0] - X[:, 0].mean()
+
+
+class Forgetful(_Regressor):
+    """Loses on its way to the disk what it learned."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        self.mean_ = float(np.mean(y))
+        return super().fit(X, y)
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.mean_)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fitted_": True} if hasattr(self, "fitted_") else {}

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
+from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
 from skfleet_common.model.inputs import is_of_kind
@@ -60,12 +61,23 @@ class Bundle:
         return () if classes is None else classes.values
 
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
-        """Give one prediction a row of ``frame``, whose columns may come in any order."""
-        return self._scorer.predictor.predict(self._scorer.features(frame))
+        """Give one prediction a row of ``frame``, whose columns may come in any order.
+
+        Raises:
+            Refused: the frame lacks a column, or the model cannot score a row of it.
+        """
+        with blaming(f"The model {self.manifest.name}", "asked for predictions"):
+            return self._scorer.predictor.predict(self._scorer.features(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Any:
-        """Give class probabilities, a column a class of ``manifest.target.classes``."""
-        return self._scorer.predictor.predict_proba(self._scorer.features(frame))
+        """Give class probabilities, a column a class of ``manifest.target.classes``.
+
+        Raises:
+            Refused: as :meth:`predict`.
+            UsageError: the model has none.
+        """
+        with blaming(f"The model {self.manifest.name}", "asked for probabilities"):
+            return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
     def features(self, frame: pd.DataFrame) -> Any:
         """Give what the model is called with: the feature array, unless it was registered."""

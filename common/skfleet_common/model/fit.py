@@ -15,8 +15,10 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.model.arrays import FloatArray, canonical_array
 from skfleet_common.model.choices import NOWHERE, FitChoices, Origin
 from skfleet_common.model.column_policies import Policies
-from skfleet_common.model.estimators.asked import parse_model
+from skfleet_common.model.estimators.asked import AskedModel, parse_model
+from skfleet_common.model.estimators.brought import is_brought
 from skfleet_common.model.estimators.fitting import blaming, listening
+from skfleet_common.model.estimators.traits import SUMS_TOLERANCE
 from skfleet_common.model.evaluation.scores import held_scores, score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fitted import FittedModel, fit_to
@@ -28,10 +30,14 @@ from skfleet_common.model.outputs import output_columns_of
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
+from skfleet_common.model.trial import check_repeatable
 from skfleet_common.model.versions import current_versions
 
 #: Rows that the speed of scoring is measured on.
 _TIMED_ROWS = 50_000
+
+#: Rows that tell whether a model of somebody else's making predicts a row the same among any others.
+_TRIED_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ def _fit(
     )
     with blaming(asked.asked, "asked for predictions"):
         hints = _hints(scorer, rows)
+        _check_repeatable(scorer, rows, asked, tolerance=fitted.tolerance)
         said = held_scores(fitted.held, outputs) or _scores_in_sample(scorer, rows)
         chosen = rows.table.select([feature.column for feature in fitted.features]).take(
             choose_golden(rows.table, fitted.features, seed=choices.seed)
@@ -136,10 +143,20 @@ def _fit(
         pipeline=fitted.model,
         golden=golden,
         metrics=fitted.metrics,
-        warnings=(*asked.notes, *rows.warnings),
+        warnings=(*asked.notes, *rows.warnings, *fitted.notes),
         out_of_sample=out_of_sample_table(frame, rows, fitted, choices, outputs),
         notices=rows.notices,
     )
+
+
+def _check_repeatable(scorer: Scorer, rows: TrainingRows, asked: AskedModel, *, tolerance: float) -> None:
+    """Refuse a model of the user's own that predicts a row otherwise the next time, or among other rows."""
+    if not is_brought(asked.asked):
+        return
+    table = rows.table.slice(0, _TRIED_ROWS).select([feature.column for feature in rows.features])
+    kept = scorer.score(table).kept
+    if kept.any():
+        check_repeatable(scorer, table.filter(pa.array(kept)), tolerance=max(tolerance, SUMS_TOLERANCE))
 
 
 def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed: int) -> Provenance:

@@ -16,6 +16,11 @@ from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import Profiled
 from skfleet_common.model.refusals import NullRefused
 
+_OWN_LEVELS = (
+    "The model takes the columns as they are, so no policy of unseen levels applies to it: what it does with "
+    "a level that it never saw is its own affair; give its encoder a handle_unknown."
+)
+
 
 def raw_columns(table: pa.Table, columns: Sequence[InputColumn], policies: Policies) -> Profiled:
     """Keep every column that may be a feature: a pipeline may name any, and leaves out what it likes.
@@ -47,4 +52,6 @@ def raw_columns(table: pa.Table, columns: Sequence[InputColumn], policies: Polic
         )
     if not features:
         raise Refused("No column is left to learn from; exclude fewer columns.")
+    if any(feature.dtype is LogicalDtype.TEXT for feature in features):
+        notices.append(Notice("", NoticeKind.SHAPE, _OWN_LEVELS))
     return Profiled(tuple(columns), tuple(features), tuple(notices))

@@ -55,15 +55,15 @@ def scorable_rows(sample: pa.Table, scorer: Scorer) -> pa.Array:
     return pa.array(scored.kept)
 
 
-def check_repeatable(scorer: Scorer, rows: pa.Table) -> bool:
-    """Give whether the same rows gave the same bits again, at once and in parts.
+def check_repeatable(scorer: Scorer, rows: pa.Table, *, tolerance: float = SUMS_TOLERANCE) -> bool:
+    """Give whether the same rows, all of which are scored, gave the same bits again, at once and in parts.
 
     Raises:
-        Refused: they gave other outputs.
+        Refused: they gave other outputs, by more than ``tolerance``.
     """
     first = _outputs(scorer, [rows])
     again = _outputs(scorer, [rows])
-    if not _alike(first, again):
+    if not _alike(first, again, tolerance):
         raise Refused(
             "The model predicts otherwise when it is asked again about the same rows, so no worker could "
             "reproduce it; set its random_state, or make it predict without chance."
@@ -73,7 +73,8 @@ def check_repeatable(scorer: Scorer, rows: pa.Table) -> bool:
     parts = [part for part in (rows.slice(0, half), rows.slice(half)) if part.num_rows]
     halves = _outputs(scorer, parts)
     alone = _outputs(scorer, singly)
-    if not _alike(first, halves) or not _alike({n: v[: len(singly)] for n, v in first.items()}, alone):
+    begin = {name: values[: len(singly)] for name, values in first.items()}
+    if not _alike(first, halves, tolerance) or not _alike(begin, alone, tolerance):
         raise Refused(
             "The model's prediction for a row depends on the rows beside it, and a fleet cuts tables into "
             "parts; take out of it what looks at the whole input, such as ranks or means of the batch."
@@ -87,7 +88,7 @@ def _outputs(scorer: Scorer, parts: list[pa.Table]) -> dict[str, FloatArray]:
     return {name: joined.column(name).to_numpy() for name in joined.schema.names}
 
 
-def _alike(left: dict[str, FloatArray], right: dict[str, FloatArray]) -> bool:
+def _alike(left: dict[str, FloatArray], right: dict[str, FloatArray], tolerance: float) -> bool:
     for name, values in left.items():
         others = right[name]
         if len(values) != len(others):
@@ -97,6 +98,6 @@ def _alike(left: dict[str, FloatArray], right: dict[str, FloatArray]) -> bool:
                 return False
             continue
         size = float(np.abs(values).max(initial=0.0))
-        if not np.allclose(values, others, rtol=SUMS_TOLERANCE, atol=SUMS_TOLERANCE * size):
+        if not np.allclose(values, others, rtol=tolerance, atol=tolerance * size):
             return False
     return True
