@@ -17,7 +17,7 @@ from skfleet.train_request import TrainRequest
 from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.contracts.columns import Column
 from skfleet_common.contracts.errors import Refused, SkfleetError, UsageError
-from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, pack
+from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, open_bundle, pack
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import FittedBundle, fit_model
 from skfleet_common.model.fit_checks import check_model
@@ -74,6 +74,8 @@ def train_model(
             )
     files = pack(fitted, report=True)
     digest = digest_of(files[MANIFEST_FILE])
+    # What this process wrote, it may read; a model that does not come back the same is no use to anybody.
+    open_bundle(files, digest=digest, allow_joblib=True)
     with steps.step("Registering the bundle", total=len(files), unit="files") as step:
         registry.register(choices.name, files, digest=digest)
         step.reach(len(files))
