@@ -82,7 +82,9 @@ class Registry:
         manifest = self._read(name, digest, MANIFEST_FILE)
         self._trust.check_signature(lambda: self._optional(name, digest, SIGNATURE_FILE), digest=digest)
         files = {MANIFEST_FILE: manifest}
-        for listed in needed_files(read_manifest(manifest, digest=digest), digest=digest):
+        described = read_manifest(manifest, digest=digest)
+        self._trust.check_name(described.name, model=name, digest=digest)
+        for listed in needed_files(described, digest=digest):
             files[listed.name] = self._read(name, digest, listed.name)
         return open_bundle(files, digest=digest, allow_joblib=self._trust.allow_joblib)
 

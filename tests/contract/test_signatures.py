@@ -65,7 +65,7 @@ class Place:
 def place(emulated: Settings) -> Iterator[Place]:
     """A fleet without a bundle."""
     with closing(connect_cloud(emulated)) as cloud:
-        yield Place(emulated, cloud, pack(fit_shop(shop_rows(100))))
+        yield Place(emulated, cloud, pack(fit_shop(shop_rows(100), name=MODEL)))
 
 
 @functools.cache  # a client takes longer to make than to use
@@ -94,6 +94,22 @@ def test_a_signed_bundle_opens_for_client_and_worker_that_demand_it(
     signature = registry.signature(MODEL, digest)
     assert signature is not None
     assert (signature.key, signature.digest) == (key, digest)
+
+
+def test_a_signed_bundle_under_another_name_is_refused_where_signatures_are_demanded(
+    place: Place, tmp_path: Path
+) -> None:
+    demanding = trusting(place.settings, KEYS[0])
+    files = pack(fit_shop(shop_rows(100), name="another"))
+    digest = registered(place.cloud, files, demanding)
+    for opening in (
+        lambda: Registry(place.cloud.store, place.cloud.names, demanding).open(MODEL),
+        lambda: Models(place.cloud, tmp_path, demanding).open(MODEL, digest),
+    ):
+        with pytest.raises(BundleRefused, match="was registered as another, but stands under shop"):
+            opening()
+    lenient = trusting(place.settings, KEYS[0], require=False)
+    assert Models(place.cloud, tmp_path, lenient).open(MODEL, digest).digest == digest
 
 
 def test_a_bundle_without_a_signature_is_refused_where_one_is_demanded(place: Place, tmp_path: Path) -> None:

@@ -46,10 +46,12 @@ class Models:
         """
         if digest in self._open:
             self._open.move_to_end(digest)
+            self._trust.check_name(self._open[digest].manifest.name, model=model, digest=digest)
             return self._open[digest]
         # The host's copy is not asked: who can write there could also have signed it away.
         self._trust.check_signature(lambda: self._signature(model, digest), digest=digest)
         bundle = self._open_files(model, digest)
+        self._trust.check_name(bundle.manifest.name, model=model, digest=digest)
         self._open[digest] = bundle
         if len(self._open) > KEPT_OPEN:
             self._open.popitem(last=False)

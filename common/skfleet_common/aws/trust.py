@@ -52,6 +52,18 @@ class Trust:
                 "was altered, or signed with another key; register it again from a source that you trust."
             )
 
+    def check_name(self, registered: str, *, model: str, digest: str) -> None:
+        """Refuse, where signatures are demanded, a signed bundle that was put under another model's name.
+
+        Raises:
+            BundleRefused: it was ``registered`` as another model than ``model``.
+        """
+        if self.require_signature and registered != model:
+            raise BundleRefused(
+                f"The bundle {digest[:12]} was registered as {registered}, but stands under {model}: "
+                f"somebody copied it there; register it as {model}, or use the model {registered}."
+            )
+
 
 #: Only what every bundle must be.
 NO_MORE = Trust()
