@@ -67,6 +67,15 @@ def test_a_column_that_is_null_in_every_row_is_left_out_and_named() -> None:
     assert "Column 'items' was left out: it is NULL in every training row." in fitted.warnings
 
 
+def test_a_column_that_is_no_feature_leaves_no_row_out() -> None:
+    endless = [np.inf if row % 2 else 7.0 for row in range(400)]
+    fitted = fit_shop(_set(shop_rows(), "score", pa.array(endless)))
+    assert "score" not in fitted.manifest.feature_columns
+    assert fitted.manifest.provenance.rows == 400
+    told = [note for note in fitted.warnings if "'score'" in note]
+    assert told == ["Column 'score' was left out: it has the same value in every training row."]
+
+
 def test_rows_without_a_target_are_left_out_and_counted() -> None:
     returned = [None if row < 30 else bool(row % 2) for row in range(400)]
     columns = _columns_but("returned", nullable=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from tests.model_samples import SHOP_COLUMNS, fit_shop, open_again, shop_rows
 
 from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.model import fitted as fitted_models
+from skfleet_common.model import out_of_sample as out_of_sample_rows
 from skfleet_common.model.bundle import METRICS_FILE, pack
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import fit_model
@@ -175,6 +178,32 @@ def test_out_of_sample_rows_without_ids_are_numbered_as_the_source_has_them() ->
     out_of_sample = fit_model(table, columns=columns, choices=choices).out_of_sample
     assert out_of_sample is not None
     assert out_of_sample.column("row").to_pylist() == list(range(30, 300))
+
+
+def test_an_id_that_is_called_like_an_output_is_refused_not_overwritten() -> None:
+    table = ROWS.rename_columns(["prediction" if name == "id" else name for name in ROWS.schema.names])
+    columns = [
+        column.model_copy(update={"name": "prediction"}) if column.name == "id" else column
+        for column in SHOP_COLUMNS
+    ]
+    choices = FitChoices(
+        targets=("returned",), id_columns=("prediction",), model=TREE, keep_out_of_sample=True
+    )
+    with pytest.raises(UsageError, match="id column 'prediction' is called like an output"):
+        fit_model(table, columns=columns, choices=choices)
+    fit_model(table, columns=columns, choices=replace(choices, keep_out_of_sample=False))
+
+
+def test_figures_of_more_rows_than_are_held_out_from_are_said_to_be_of_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (fitted_models, out_of_sample_rows):
+        monkeypatch.setattr(module, "MAX_EVALUATED_ROWS", 200)
+    fitted = fit_shop(ROWS, model=TREE)
+    assert fitted.metrics["rows_measured"] == 40
+    assert any("saw 200 of the 300 rows, less the 20% of them" in note for note in fitted.warnings)
+    whole = fit_shop(ROWS, model=TREE, cross_validate=2).warnings
+    assert not any("a twin of the model that saw" in note for note in whole)
 
 
 def test_a_candidate_that_cannot_be_fitted_costs_only_itself() -> None:

@@ -36,6 +36,23 @@ def replaced(name: str, values: Any) -> pa.Table:
     return ROWS.set_column(ROWS.schema.get_field_index(name), name, pa.array(values))
 
 
+def test_whole_numbers_beside_an_amount_are_said_to_be_an_amount() -> None:
+    numbers = [row % 2 for row in range(ROWS.num_rows)]
+    table = replaced("kind", numbers)
+    columns = [
+        column.model_copy(update={"warehouse_type": "integer", "dtype": LogicalDtype.INTEGER})
+        if column.name == "kind"
+        else column
+        for column in COLUMNS
+    ]
+    fitted = fitted_to("kind", "amount", table=table, columns=columns, model="random_forest")
+    assert fitted.manifest.target.learning is Learning.REGRESSION
+    assert any(
+        "'kind' has whole numbers, which are predicted as an amount because another target is" in note
+        for note in fitted.warnings
+    )
+
+
 @pytest.mark.parametrize(
     "model",
     ["DecisionTreeClassifier", "random_forest", "logistic_regression", "gradient_boosting", "LGBMClassifier"],

@@ -17,6 +17,7 @@ from skfleet_common.model.estimators.assembly import Assembly
 from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.estimators.traits import parts_of
 from skfleet_common.model.evaluation import evaluate
+from skfleet_common.model.feature_choices import AskedKind
 from skfleet_common.model.fit_checks import calibration_of, search_plan_of
 from skfleet_common.model.fitted_features import (
     transformed_features,
@@ -28,6 +29,8 @@ from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
 from skfleet_common.model.model_file import dump_model
 from skfleet_common.model.out_of_sample import (
+    HOLDOUT_SHARE,
+    MAX_EVALUATED_ROWS,
     NothingHeldOut,
     OutOfSample,
     Split,
@@ -63,6 +66,8 @@ class FittedModel:
     metrics: dict[str, Any]
     #: A target a place; empty where nothing was held out.
     held: tuple[OutOfSample, ...]
+    #: What the user should know of the fit.
+    notes: tuple[str, ...] = ()
 
 
 def fit_to(
@@ -145,6 +150,7 @@ def fit_to(
         versions=_versions(estimator),
         metrics=metrics | _figures(held, rows, skipped),
         held=held,
+        notes=_notes(choices, rows=len(y)),
     )
 
 
@@ -156,6 +162,25 @@ def _split(rows: TrainingRows, choices: FitChoices) -> tuple[Split | None, str]:
         return hold_out(rows.targets, seed=choices.seed), ""
     except NothingHeldOut as exc:
         return None, str(exc)
+
+
+def _notes(choices: FitChoices, *, rows: int) -> tuple[str, ...]:
+    spoken_of = [
+        name
+        for name in choices.exclude
+        if choices.features.of(name).kind is not AskedKind.EXCLUDE and name in choices.features.columns
+    ]
+    notes = tuple(
+        f"Column {name!r} is excluded, so what the features file says of it counts for nothing."
+        for name in spoken_of
+    )
+    if choices.cross_validate is not None or rows <= MAX_EVALUATED_ROWS:
+        return notes
+    return (
+        *notes,
+        f"The figures are those of a twin of the model that saw {MAX_EVALUATED_ROWS:,} of the {rows:,} rows, "
+        f"less the {HOLDOUT_SHARE:.0%} of them that it is measured on; --cross-validate measures on all.",
+    )
 
 
 def _rows_to_fit(split: Split | None, rows: int) -> int:

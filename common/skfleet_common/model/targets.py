@@ -118,6 +118,12 @@ def target_of(
     if learning is None or (learning is not model.learning and are_many):
         # So many whole numbers are an amount, whatever the other targets are.
         learning, warnings = _learning(column, len(values), model)
+    elif model.learning is None and _forced(column) is None:
+        taken = "an amount" if learning is Learning.REGRESSION else "classes"
+        warnings = (
+            f"The target {column.name!r} has whole numbers, which are predicted as {taken} because another "
+            "target is; train a model of its own for it if they are not.",
+        )
     if len(values) < 2:  # noqa: PLR2004  (two values are what there is to tell apart)
         raise Refused(
             f"The target {column.name!r} has only one value in the training rows, so there is nothing to "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,13 @@ from skfleet_common.model.features import unusable
 from skfleet_common.model.manifest import Feature, InputColumn, Role
 from skfleet_common.model.notices import Notice
 from skfleet_common.model.policies import NullPolicy
-from skfleet_common.model.profile import profile_columns
+from skfleet_common.model.profile import Profiled, profile_columns
 from skfleet_common.model.raw_profile import raw_columns
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.targets import Targets, rows_with_target, targets_of
+
+#: Tells features from columns that can be none.
+Profile = Callable[[pa.Table, Sequence[InputColumn], Policies], Profiled]
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,13 @@ def prepare(
     present, warnings = _rows_with_targets(frame, target_columns)
     without_target = frame.num_rows - int(present.sum())
     table = frame.filter(pa.array(present))
-    fit, reasons = _rows_that_fit(table, columns, policies)
+    fit, profiled, reasons = _profiled(
+        table, columns, policies, profile=raw_columns if model.traits.wants_frame else profile_columns
+    )
     warnings += reasons
     rejected = table.num_rows - int(fit.sum())
     table = table.filter(pa.array(fit))
-    if table.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
-        raise Refused(f"Only {counted(table.num_rows)} can be trained on, which is too few; check --where.")
     found = targets_of(table, target_columns, model)
-    profiled = (raw_columns if model.traits.wants_frame else profile_columns)(table, columns, policies)
     return TrainingRows(
         table=table,
         positions=np.flatnonzero(present)[fit],
@@ -101,12 +103,43 @@ def _rows_with_targets(
     return present, warnings
 
 
+def _profiled(
+    table: pa.Table, columns: Sequence[InputColumn], policies: Policies, *, profile: Profile
+) -> tuple[npt.NDArray[np.bool_], Profiled, list[str]]:
+    """Give which rows are fitted, what their columns make, and why the other rows are left out.
+
+    A column that turns out to be no feature leaves no row out.
+    """
+    gone: dict[str, InputColumn] = {}
+    told: list[Notice] = []
+    while True:
+        screened = [gone.get(column.name, column) for column in columns]
+        fit, reasons = _rows_that_fit(table, screened, policies)
+        rows = table.filter(pa.array(fit))
+        if rows.num_rows < 2:  # noqa: PLR2004  (two rows are the least that can differ)
+            raise Refused(
+                f"Only {counted(rows.num_rows)} can be trained on, which is too few; check --where."
+            )
+        profiled = profile(rows, screened, policies)
+        left = {
+            column.name: column
+            for column in profiled.columns
+            if column.role is Role.EXCLUDED and column.name in reasons
+        }
+        if not left:
+            notices = (*told, *profiled.notices)
+            sentences = [sentence for said in reasons.values() for sentence in said]
+            return fit, replace(profiled, notices=notices), sentences
+        gone |= left
+        told += [notice for notice in profiled.notices if notice.column in left]
+
+
 def _rows_that_fit(
     table: pa.Table, columns: Sequence[InputColumn], policies: Policies
-) -> tuple[npt.NDArray[np.bool_], list[str]]:
-    """Give which rows no policy rejects, and say why the others are rejected."""
+) -> tuple[npt.NDArray[np.bool_], dict[str, list[str]]]:
+    """Give which rows no policy rejects, and say by column why the others are rejected."""
     fit = np.ones(table.num_rows, dtype=np.bool_)
-    reasons = []
+    reasons: dict[str, list[str]] = {}
     for column in columns:
         if column.role is not Role.FEATURE:
             continue
@@ -114,15 +147,15 @@ def _rows_that_fit(
         for useless, reason in unusable(array):
             fit &= ~useless
             rows = counted(int(useless.sum()))
-            reasons.append(f"Column {column.name!r} {reason} in {rows}, which were left out.")
+            sentence = f"Column {column.name!r} {reason} in {rows}, which were left out."
+            reasons.setdefault(column.name, []).append(sentence)
         if policies.of_nulls(column) is not NullPolicy.REJECT_ROW:
             continue
         flags = missing(array)
         if flags is not None and not flags.all():
             fit &= ~flags
-            reasons.append(
-                f"Column {column.name!r} is NULL in {counted(int(flags.sum()))}, which were left out."
-            )
+            sentence = f"Column {column.name!r} is NULL in {counted(int(flags.sum()))}, which were left out."
+            reasons.setdefault(column.name, []).append(sentence)
     return fit, reasons
 
 
