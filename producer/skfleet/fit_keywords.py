@@ -13,6 +13,7 @@ from skfleet.naming import find_column, find_columns, names_of
 from skfleet_common.contracts.columns import Column
 from skfleet_common.contracts.errors import UsageError, nearest
 from skfleet_common.model.choices import FitChoices
+from skfleet_common.model.feature_choices import FeatureChoices
 from skfleet_common.model.features_file import read_features
 from skfleet_common.model.model_file import ModelFormat
 from skfleet_common.model.versions import SkewPolicy
@@ -120,7 +121,23 @@ def with_found_columns(choices: FitChoices, columns: Sequence[Column], *, source
             found[field] = find_column(columns, asked, flag=flag, source=source).name
         elif asked:
             found[field] = names_of(find_columns(columns, asked, flag=flag, source=source))
-    return replace(choices, **found)
+    return replace(choices, features=_folded(choices.features, columns), **found)
+
+
+def _folded(asked: FeatureChoices, columns: Sequence[Column]) -> FeatureChoices:
+    """Give what a features file says of columns as the source spells them, as options of columns do."""
+    here = {column.name for column in columns}
+    names = {
+        name: name.lower() if name not in here and name.lower() in here else name for name in asked.columns
+    }
+    if len(set(names.values())) < len(names):
+        spelt = list(names.values())
+        twice = next(name for name, folded in names.items() if name != folded and spelt.count(folded) > 1)
+        raise UsageError(
+            f"The features file speaks of {twice} and of {names[twice]}, which are one column; leave one out."
+        )
+    folded = {names[name]: choices for name, choices in asked.columns.items()}
+    return asked.model_copy(update={"columns": folded})
 
 
 def one_of(kind: type[_Choice], flag: str, text: str, *, but: tuple[_Choice, ...] = ()) -> _Choice:

@@ -199,7 +199,8 @@ def test_a_fitted_estimator_is_fitted_anew_and_the_user_is_told_of_register(tmp_
 def test_a_file_that_is_not_there_or_no_estimator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no file"):
         parse_model(str(tmp_path / "model.joblib"))
-    broken = tmp_path / "broken.joblib"
+    broken = tmp_path / ("a long way to " * 10) / "broken.joblib"
+    broken.parent.mkdir()
     broken.write_bytes(b"no pickle")
     with pytest.raises(UsageError, match=r"broken\.joblib cannot be read"):
         parse_model(str(broken))

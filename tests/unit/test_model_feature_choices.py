@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from model_samples import CITY, SHOP_COLUMNS, as_driver_gives, fit_shop, open_again, shop_rows
+from skfleet.fit_keywords import fit_choices, with_found_columns
 from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.feature_choices import FeatureChoices
 from skfleet_common.model.features_file import read_features
 from skfleet_common.model.fit import FittedBundle
@@ -38,6 +40,25 @@ def test_a_column_is_excluded_and_says_who_did_it() -> None:
     fitted = fit_shop(features=asking(items={"kind": "exclude"}))
     column = fitted.manifest.column("items")
     assert (column.role, column.reason) == (Role.EXCLUDED, "excluded by the user")
+
+
+def test_what_is_said_of_an_excluded_column_is_told_to_count_for_nothing() -> None:
+    fitted = fit_shop(exclude=("amount", "items"), features=asking(items={"rare": 3}))
+    assert [note for note in fitted.warnings if "'items'" in note] == [
+        "Column 'items' is excluded, so what the features file says of it counts for nothing."
+    ]
+
+
+def test_a_features_file_names_columns_as_options_do_folded_where_they_are_not_spelt_so() -> None:
+    def found(**said: Any) -> FitChoices:
+        choices = fit_choices(target="returned", name="x", features={"columns": said})
+        return with_found_columns(choices, SHOP_COLUMNS, source="public.shop")
+
+    said = {"rare": 3}
+    assert list(found(ITEMS=said, score=said).features.columns) == ["items", "score"]
+    assert list(found(**{CITY: said}).features.columns) == [CITY]
+    with pytest.raises(UsageError, match="speaks of ITEMS and of items, which are one column"):
+        found(ITEMS=said, items=said)
 
 
 def test_whole_numbers_become_a_category() -> None:

@@ -97,10 +97,11 @@ def _from_file(path: Path) -> Any:
             return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))
         return joblib.load(path)
     except (skops.io.exceptions.UntrustedTypesFoundException, pickle.UnpicklingError, OSError) as exc:
-        raise UsageError(f"{shown(str(path))} cannot be read ({_said(exc)}); write it again.") from exc
+        # The name alone: of a long path, a sentence would repeat the beginning.
+        raise UsageError(f"{shown(path.name)} cannot be read ({_said(exc)}); write it again.") from exc
     except Exception as exc:
         raise UsageError(
-            f"{shown(str(path))} cannot be read here ({_said(exc)}); write it with the libraries of here."
+            f"{shown(path.name)} cannot be read here ({_said(exc)}); write it with the libraries of here."
         ) from exc
 
 
