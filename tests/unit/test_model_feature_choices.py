@@ -43,7 +43,7 @@ def test_a_column_is_excluded_and_says_who_did_it() -> None:
 
 
 def test_what_is_said_of_an_excluded_column_is_told_to_count_for_nothing() -> None:
-    fitted = fit_shop(exclude=("amount", "items"), features=asking(items={"rare": 3}))
+    fitted = fit_shop(exclude=("amount", "items"), features=asking(items={"fill": "median"}))
     assert [note for note in fitted.warnings if "'items'" in note] == [
         "Column 'items' is excluded, so what the features file says of it counts for nothing."
     ]
