@@ -175,6 +175,7 @@ class Fleet:
         on_drift: str = "fail",
         max_rejects: int = 0,
         cascade_views: bool = False,
+        max_drift: float | None = None,
         token: str | None = None,
     ) -> Job:
         """Score a table on the fleet; gives the job at once.
@@ -194,6 +195,8 @@ class Fleet:
             max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
                 fails. Rows that a policy of the model rejects are not counted.
             cascade_views: Make views that depend on a replaced output table anew on its successor.
+            max_drift: Fail, and publish nothing, if a column or a score has drifted from the training rows by
+                more than this population stability index. None measures it all the same.
             token: Makes requests with the same token one job.
 
         Raises:
@@ -214,6 +217,7 @@ class Fleet:
                 on_drift=_one_of(OnDrift, "on_drift", on_drift),
                 max_rejects=max_rejects,
                 cascade_views=cascade_views,
+                max_drift=max_drift,
                 token=token,
             )
         )

@@ -56,6 +56,7 @@ def prepare(
         Refused: the sentence says what does not fit, and what to do.
     """
     manifest = bundle.manifest
+    check_baselines(request, bundle)
     scorers = max(1, sum(len(worker.scorer_pids) for worker in workers))
     warnings = check_workers(manifest, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
@@ -174,6 +175,15 @@ def check_features(
         return check_source(manifest, columns, counts, allow_all_null=allowed)
     except Refused as refusal:
         raise Refused(f"{source.table.name} cannot be scored with {manifest.name}: {refusal}") from refusal
+
+
+def check_baselines(request: PredictRequest, bundle: Bundle) -> None:
+    """Refuse a limit for drift that nobody could tell."""
+    if request.max_drift is not None and bundle.sketcher is None:
+        raise Refused(
+            f"{bundle.manifest.name} has no baselines of its training rows, so nobody can tell how far other "
+            "rows have drifted from them; train it again, or leave --max-drift out."
+        )
 
 
 def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 
@@ -50,6 +51,8 @@ class PredictRequest:
     max_rejects: int = 0
     #: Whether views on a replaced output table are made anew on its successor.
     cascade_views: bool = False
+    #: How far a column may have drifted from the training rows (PSI); None only measures it.
+    max_drift: float | None = None
     #: The submission token; None derives one from the request.
     token: str | None = None
 
@@ -60,6 +63,8 @@ class PredictRequest:
             raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
         if self.max_rejects < 0:
             raise UsageError(f"--max-rejects must be 0 or more, not {self.max_rejects}.")
+        if self.max_drift is not None and not 0 < self.max_drift < math.inf:
+            raise UsageError(f"--max-drift must be a number above 0, such as 0.25, not {self.max_drift:g}.")
         if self.token is not None and not 1 <= len(self.token.strip()) <= MAX_TOKEN_CHARACTERS:
             raise UsageError(
                 f"A token has 1 to {MAX_TOKEN_CHARACTERS} characters; choose another, or leave --token out."

@@ -133,4 +133,5 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
         on_drift=request.on_drift,
         max_rejects=request.max_rejects,
         cascade_views=request.cascade_views,
+        max_drift=request.max_drift,
     )

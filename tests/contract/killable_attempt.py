@@ -188,8 +188,9 @@ class TrivialBundle:
     """A model that needs no feature and refuses no row."""
 
     manifest = SimpleNamespace(features=(), feature_columns=())
+    sketcher = None
 
-    def score(self, features: pa.RecordBatch) -> Scored:
+    def score(self, features: pa.RecordBatch, **_: None) -> Scored:
         rows = features.num_rows
         outputs = pa.RecordBatch.from_pydict({"prediction": pa.array([True] * rows)})
         return Scored(rejected=[], kept=np.ones(rows, dtype=bool), outputs=outputs)

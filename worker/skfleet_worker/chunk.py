@@ -17,6 +17,7 @@ from skfleet_common.contracts.jobs import Commit, CommitOutcome, OnDrift
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.checksum import Checksum
+from skfleet_common.model.sketch import SKETCH_KEY, Sketch
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.bench import Workbench
 from skfleet_worker.careful import CarefulReader
@@ -42,6 +43,7 @@ class Tally:
     rows_scored: int = 0
     rows_rejected: int = 0
     checksum: Checksum = field(default_factory=Checksum)
+    sketch: Sketch | None = None
     seconds_reading: float = 0.0
     seconds_scoring: float = 0.0
     seconds_writing: float = 0.0
@@ -129,6 +131,10 @@ class _ChunkWork:
                 self.bench.report(tally.rows_read)
                 if self._is_in_vain(tally):
                     break
+            if tally.sketch is not None:
+                # A chunk without scored rows has no other file.
+                described = tally.output if tally.rows_scored else tally.rejects
+                described.describe(SKETCH_KEY, tally.sketch.to_json())
         tally.seconds_reading = reading.seconds
         return tally
 
@@ -151,7 +157,7 @@ class _ChunkWork:
         spec = self.source.spec
         began = time.perf_counter()
         scored = score_batch(
-            self.bundle.score,
+            partial(self.bundle.score, sketcher=self.bundle.sketcher),
             batch,
             most=tally.quarantine.left,
             report=partial(self.bench.report, tally.rows_read),
@@ -166,6 +172,8 @@ class _ChunkWork:
             rows = scored_rows(spec.output_columns, batch, scored)
             tally.checksum += Checksum.of(rows)
             tally.output.write(rows)
+        if scored.sketch is not None:
+            tally.sketch = scored.sketch if tally.sketch is None else tally.sketch + scored.sketch
         tally.rows_scored += scored.outputs.num_rows
         tally.rows_rejected += len(scored.rejected)
         tally.seconds_scoring += done - began

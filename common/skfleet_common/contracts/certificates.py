@@ -9,6 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt, computed_field
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.jobs import JobId, Name, Sha256
 from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.shifts import Shift
 
 
 class ChunkDrift(Shape):
@@ -45,6 +46,8 @@ class Certificate(StoredShape):
     #: Checksum of the published rows' values, whatever their order and chunks (see model/checksum.py).
     checksum: str
     drift: tuple[ChunkDrift, ...] = ()
+    #: How far the rows are from the training rows; None if a publisher of an earlier version wrote it.
+    shift: Shift | None = None
     certified_at: datetime
 
     @property

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.names import NAME_PATTERN
@@ -74,6 +74,8 @@ class JobSpec(StoredShape):
     max_rejects: NonNegativeInt = 0
     #: Whether views that depend on a replaced table are made anew on its successor.
     cascade_views: bool = False
+    #: The population stability index that no column may exceed; None only measures it.
+    max_drift: NonNegativeFloat | None = None
 
 
 class JobRecord(StoredShape):

@@ -20,6 +20,7 @@ from skfleet_common.model.inputs import is_of_kind
 from skfleet_common.model.manifest import BundleFile, FeatureManifest
 from skfleet_common.model.model_file import ModelFormat, check_format, dump_model, load_model
 from skfleet_common.model.scoring import Scored, Scorer
+from skfleet_common.model.sketch import Sketcher
 from skfleet_common.model.versions import check_versions
 
 MANIFEST_FILE = "manifest.json"
@@ -43,6 +44,8 @@ class Bundle:
         #: The model itself. One that skfleet trained is a pipeline, and takes the frame that
         #: ``preprocessing.source_frame`` makes; one that was registered takes what it was fitted on.
         self.pipeline = pipeline
+        #: Counts scored rows for :mod:`~skfleet_common.model.shift`; None where nothing tells of training.
+        self.sketcher = Sketcher.of(manifest)
         self._scorer = Scorer(
             pipeline,
             features=manifest.features,
@@ -70,9 +73,9 @@ class Bundle:
         """Give what the model is called with: the feature array, unless it was registered."""
         return self._scorer.features(frame)
 
-    def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
+    def score(self, batch: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> Scored:
         """Score rows as a reader gives them."""
-        return self._scorer.score(batch)
+        return self._scorer.score(batch, sketcher=sketcher)
 
     def replay(self, golden: bytes) -> None:
         """Score the golden rows again and refuse the bundle if it cannot be reproduced here."""

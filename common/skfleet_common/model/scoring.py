@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from skfleet_common.model.inputs import input_builder
 from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
 from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.refusals import counted
+from skfleet_common.model.sketch import Sketch, Sketcher
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Scored:
     rejected: list[Reject]
     kept: BoolArray
     outputs: pa.RecordBatch
+    #: Of the rows that could be read and did not make the model raise, if it was asked for.
+    sketch: Sketch | None = None
 
 
 class Scorer:
@@ -77,16 +80,19 @@ class Scorer:
         names = [feature.column for feature in self._features]
         return {name: [name if self._takes is Takes.FRAME else place] for place, name in enumerate(names)}
 
-    def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
+    def score(self, batch: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> Scored:
         """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""
-        built = self.builder.build(batch)
+        built = self.builder.build(batch, sketcher=sketcher)
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[list(built.rejects)] = False
         X = built.X[kept] if built.rejects else built.X
         rejected = [
             Reject(row, reason, quarantined=row in built.unforeseen) for row, reason in built.rejects.items()
         ]
-        return _without_endless(Scored(rejected, kept, self._outputs(X)))
+        scored = _without_endless(Scored(rejected, kept, self._outputs(X)))
+        if sketcher is None or built.sketch is None:
+            return scored
+        return replace(scored, sketch=built.sketch + sketcher.sketch_scores(scored.outputs))
 
     def features(self, frame: pd.DataFrame) -> Any:
         """Give what the model is called with for a data frame: the feature array, a row a row.

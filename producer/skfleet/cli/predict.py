@@ -57,6 +57,13 @@ def predict(
     cascade_views: Annotated[
         bool, typer.Option("--cascade-views", help="Make views on a replaced table anew on its successor.")
     ] = False,
+    max_drift: Annotated[
+        float | None,
+        typer.Option(
+            help="Publish nothing if a column or a score has drifted from the training rows by more than "
+            "this (population stability index; 0.25 is much)."
+        ),
+    ] = None,
     token: Annotated[str | None, typer.Option(help="Requests with the same token are one job.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, and send nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -78,6 +85,7 @@ def predict(
         on_drift=on_drift,
         max_rejects=max_rejects,
         cascade_views=cascade_views,
+        max_drift=max_drift,
         token=token,
     )
     fleet = open_fleet()
