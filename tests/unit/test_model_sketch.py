@@ -49,9 +49,7 @@ def sketch_of(rows: pa.RecordBatch, model: Bundle) -> Sketch:
 
 @settings(max_examples=25)
 @given(cuts=st.sets(st.integers(0, ROWS), max_size=6), order=st.randoms(use_true_random=False))
-def test_the_sketches_of_any_parts_in_any_order_add_up_to_that_of_all_rows(
-    cuts: set[int], order: Any
-) -> None:
+def test_sketches_of_any_parts_in_any_order_add_up_to_that_of_all_rows(cuts: set[int], order: Any) -> None:
     model, rows = bundle(), strange_rows()
     edges = [0, *sorted(cuts), ROWS]
     parts = [rows.slice(a, b - a) for a, b in pairwise(edges)]

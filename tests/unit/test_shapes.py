@@ -31,9 +31,11 @@ from skfleet_common.contracts.jobs import (
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
 from skfleet_common.contracts.runs import RunPlan
 from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
+from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftKind
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.troubles import Trouble
 from skfleet_common.contracts.workers import Holding, WorkerPresence
+from skfleet_common.model.sketch import Sketch
 
 FIXTURES = Path(__file__).parent.parent / "contract" / "fixtures"
 
@@ -44,6 +46,27 @@ SCORES = TableName(schema_name="public", name='Scores "of" flights')
 CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 23, 7, 44, tzinfo=UTC)
 CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
+
+SHIFT = Shift(
+    rows=20_001,
+    rows_unknown=1_000,
+    columns=(
+        ColumnShift(
+            column="dep_delay",
+            kind=ShiftKind.FEATURE,
+            psi=0.75,
+            chance=0.0625,
+            null_rate=0.5,
+            trained_null_rate=0.25,
+            unseen_rate=0.125,
+            most=BinShift(label="above 1301", trained=0.0, scored=0.375),
+            bins=(BinShift(label="above 1301", trained=0.0, scored=0.375),),
+        ),
+    ),
+    columns_compared=19,
+    columns_left_out=1,
+    why_not="the model's manifest is gone",
+)
 
 #: One of every shape that is written today, with every field given.
 TODAY: dict[str, StoredShape] = {
@@ -78,6 +101,7 @@ TODAY: dict[str, StoredShape] = {
         on_drift=OnDrift.WARN,
         max_rejects=5,
         cascade_views=True,
+        max_drift=0.25,
     ),
     "commit_done": Commit(
         job=JOB,
@@ -149,7 +173,16 @@ TODAY: dict[str, StoredShape] = {
         ids_unique=True,
         checksum="a7" * 16,
         drift=(ChunkDrift(chunk=7, rows_planned=10_000, rows_read=10_001),),
+        shift=SHIFT.brief(),
         certified_at=FINISHED,
+    ),
+    "shift": SHIFT,
+    "sketch": Sketch(
+        rows=20_001,
+        rejected_rows=3,
+        features={"dep_delay": (0, 20_000, 1, 0)},
+        rejected={"dep_delay": (0, 0, 0, 3)},
+        scores={"proba_true": (20_001, 0)},
     ),
     "trouble": Trouble(
         job=JOB,

@@ -48,9 +48,14 @@ class ColumnShift(Shape):
     #: All bins that a row was in; not in a certificate.
     bins: tuple[BinShift, ...] = ()
 
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether rows like the training rows may well look so, because they are few."""
+        return self.psi <= self.chance
+
     def exceeds(self, most: float) -> bool:
         """Whether it has shifted by more than ``most``, and not just by chance."""
-        return self.psi > most and self.psi > self.chance
+        return self.psi > most and not self.may_be_chance
 
 
 class Shift(StoredShape):
@@ -60,7 +65,7 @@ class Shift(StoredShape):
     rows: NonNegativeInt = 0
     #: Scored rows that nobody compared: their workers are older than that.
     rows_unknown: NonNegativeInt = 0
-    #: The farthest first.
+    #: The farthest first, and last those that may be so by chance.
     columns: tuple[ColumnShift, ...] = ()
     #: How many were compared; a certificate lists the first ones.
     columns_compared: NonNegativeInt = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ from skfleet_common.model.moments import spoken
 
 #: How many rows are in each of a column's bins.
 Counts = tuple[int, ...]
+
+#: The share of the training rows that scores which are compared together have at least: a tenth, as usual.
+SMALLEST_GROUP = 0.1
 
 NULL = "NULL"
 UNSEEN = "unseen levels"
@@ -129,9 +133,39 @@ class ScoreBins:
 
     def expected(self) -> list[Expected]:
         """Give the bars."""
-        names = [f"{edge:.4g}" for edge in self._histogram.edges]
-        labels = (f"{low} to {high}" for low, high in pairwise(names))
-        return list(map(Expected, labels, self._histogram.shares))
+        edges = self._histogram.edges
+        return list(map(Expected, map(_span, pairwise(edges)), self._histogram.shares))
+
+    def grouped(self, counts: Counts) -> tuple[list[Expected], Counts]:
+        """Give neighbouring bars together that are too small to be compared, and the counts of these.
+
+        Where training had no score at all, below or above all others, is apart.
+        """
+        edges, shares = self._histogram.edges, self._histogram.shares
+        stops = _group_stops(shares)
+        groups = list(pairwise([0, *stops]))
+        expected = [Expected(_span((edges[a], edges[b])), sum(shares[a:b])) for a, b in groups]
+        return expected, tuple(sum(counts[a:b]) for a, b in groups)
+
+
+def _span(edges: tuple[float, float]) -> str:
+    return f"{edges[0]:.4g} to {edges[1]:.4g}"
+
+
+def _group_stops(shares: Sequence[float]) -> list[int]:
+    """Give the bars at which groups end."""
+    used = [place for place, share in enumerate(shares) if share]
+    first, last = used[0], used[-1] + 1
+    stops = [first] if first else []
+    held = 0.0
+    for place in range(first, last):
+        held += shares[place]
+        # What is left after a group must be enough for another one.
+        if held >= SMALLEST_GROUP and sum(shares[place + 1 :]) >= SMALLEST_GROUP:
+            stops.append(place + 1)
+            held = 0.0
+    stops.append(last)
+    return [*stops, len(shares)] if last < len(shares) else stops
 
 
 def bins_of(feature: Feature, *, rows: int) -> Bins | None:

@@ -47,7 +47,7 @@ def shift_of(manifest: FeatureManifest, sketch: Sketch, *, rows_unknown: int = 0
         for histogram in manifest.scores:
             counts = sketch.scores.get(histogram.output, ())
             if sum(counts):
-                expected = ScoreBins(histogram).expected()
+                expected, counts = ScoreBins(histogram).grouped(counts)
                 rows = histogram.rows or trained
                 columns.append(
                     _column(histogram.output, expected, counts, trained=rows, kind=ShiftKind.SCORE)
@@ -55,7 +55,7 @@ def shift_of(manifest: FeatureManifest, sketch: Sketch, *, rows_unknown: int = 0
     return Shift(
         rows=sketch.rows,
         rows_unknown=rows_unknown,
-        columns=tuple(sorted(columns, key=lambda column: (-column.psi, column.column))),
+        columns=tuple(sorted(columns, key=lambda it: (it.may_be_chance, -it.psi, it.column))),
         columns_compared=len(columns),
         columns_left_out=len(manifest.features) - len(sketch.features) if sketch.rows else 0,
     )
@@ -85,8 +85,11 @@ def _parts(trained: Sequence[float], scored: Sequence[float]) -> list[float]:
     all_trained, all_scored = sum(trained) + used / 2, sum(scored) + used / 2
     parts = []
     for p, q in zip(trained, scored, strict=True):
-        share, other = (p + 0.5) / all_trained, (q + 0.5) / all_scored
-        parts.append((other - share) * math.log(other / share) if p or q else 0.0)
+        if p or q:
+            share, other = (p + 0.5) / all_trained, (q + 0.5) / all_scored
+            parts.append((other - share) * math.log(other / share))
+        else:
+            parts.append(0.0)
     return parts
 
 

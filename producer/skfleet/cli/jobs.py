@@ -196,7 +196,7 @@ def shifted(shift: Shift) -> str:
         return f"not measured: {shift.why_not}"
     worst = (
         f"{column.column} {column.psi:.2f} ({column.most.label}: {column.most.scored:.1%} of the rows, "
-        f"{column.most.trained:.1%} in training)"
+        f"{column.most.trained:.1%} in training{'; may be chance' if column.may_be_chance else ''})"
         for column in shift.columns[:WORST_SHOWN]
     )
     unknown = f"; {count(shift.rows_unknown)} rows not compared" if shift.rows_unknown else ""
