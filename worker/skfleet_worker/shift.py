@@ -89,10 +89,14 @@ class Sketches:
 
 
 def stored_shift(cloud: Cloud, job: str) -> Shift | None:
-    """Give what whoever published the job measured; None if that was an earlier version."""
+    """Give what whoever published the job measured; None if that was an earlier version.
+
+    What is damaged is not there: the rows are published, and this says nothing of how many they are.
+    """
     try:
         return Shift.from_json(cloud.store.get(cloud.names.shift(job)))
-    except NoSuchObject:
+    except (NoSuchObject, NewerShape, UnreadableShape) as exc:
+        log.warning("shift.not_known", error=str(exc))
         return None
 
 
