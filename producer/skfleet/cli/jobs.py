@@ -38,7 +38,7 @@ def jobs(
                 record.job,
                 record.state,
                 when(record.created_at),
-                f"{record.model}@{record.digest[:12]}",
+                ", ".join(map(str, record.models)),
                 record.table,
                 record.output_table,
                 count(record.rows),
@@ -119,7 +119,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
     facts: dict[str, object] = {
         "job": status.job,
         "state": status.state,
-        "model": f"{status.model}@{status.digest[:12]}",
+        "model" if len(status.models) == 1 else "models": ", ".join(map(str, status.models)),
         "table": status.table,
         "output": status.output_table,
         "rows": _done(status.rows_done, status.rows),
