@@ -25,6 +25,7 @@ from skfleet_common.contracts.jobs import (
     IfExists,
     JobRecord,
     JobSpec,
+    ModelRef,
     OnDrift,
     OutputColumn,
 )
@@ -47,7 +48,9 @@ CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
 
 #: One of every shape that is written today, with every field given.
 TODAY: dict[str, StoredShape] = {
-    "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1),
+    "chunk_message": ChunkMessage(
+        job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
+    ),
     "publish_message": PublishMessage(job=JOB, run=2, failures=1),
     "chunk_plan": ChunkPlan(
         chunks=(
@@ -78,6 +81,38 @@ TODAY: dict[str, StoredShape] = {
         on_drift=OnDrift.WARN,
         max_rejects=5,
         cascade_views=True,
+    ),
+    "job_spec_of_several": JobSpec(
+        schema_version=2,
+        job=JOB,
+        fleet="local",
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        id_columns=("id",),
+        split_column="id",
+        split_type="bigint",
+        output_table=SCORES,
+        output_columns=(
+            OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
+            OutputColumn(
+                name="flights_delay_prediction",
+                warehouse_type="boolean",
+                source="prediction",
+                output="prediction",
+            ),
+            OutputColumn(
+                name="flights_diverted_decision",
+                warehouse_type="double precision",
+                source="decision",
+                model=1,
+                output="decision",
+            ),
+        ),
+        created_at=CREATED,
+        rows=20_003,
+        chunks=10,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
     "commit_done": Commit(
         job=JOB,
@@ -125,6 +160,7 @@ TODAY: dict[str, StoredShape] = {
         token="nightly-2026-11-23",
         asks="5f" * 32,
         reason="1 of 10 chunks failed.",
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
         rows_scored=20_002,
         rows_rejected=1,
         finished_at=FINISHED,
@@ -150,6 +186,7 @@ TODAY: dict[str, StoredShape] = {
         checksum="a7" * 16,
         drift=(ChunkDrift(chunk=7, rows_planned=10_000, rows_read=10_001),),
         certified_at=FINISHED,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
     "trouble": Trouble(
         job=JOB,
@@ -166,6 +203,7 @@ TODAY: dict[str, StoredShape] = {
         supervisor_pid=4711,
         scorer_pids=(4712, 4713),
         versions={"scikit-learn": "1.9.0"},
+        allow_joblib=True,
         working_on=(f"{JOB} chunk 7",),
         holdings=(Holding(job=JOB, run=2, chunk=7, attempts=2, rows_read=5_000, seconds=1.5),),
         seen_at=CREATED,

@@ -25,6 +25,8 @@ class JobModels:
     """The bundles of a job, and which outputs of each its spec asks for."""
 
     bundles: tuple[Bundle, ...]
+    #: What reasons call each: its name, and its digest where another has the same name.
+    names: tuple[str, ...]
     outputs: tuple[tuple[OutputColumn, ...], ...]
 
     @classmethod
@@ -36,9 +38,11 @@ class JobModels:
             NotReproducibleHere: one cannot be reproduced on this host; another may do better.
         """
         models.keep(len(spec.models))
+        called = [ref.name for ref in spec.models]
         given = [column for column in spec.output_columns if not is_verbatim(column)]
         return cls(
             bundles=tuple(_opened(models, ref, is_only=not spec.more_models) for ref in spec.models),
+            names=tuple(ref.name if called.count(ref.name) == 1 else str(ref) for ref in spec.models),
             outputs=tuple(
                 tuple(column for column in given if column.model == place)
                 for place in range(len(spec.models))
@@ -68,8 +72,7 @@ class JobModels:
         return found[0] if len(found) == 1 else _joined(found)
 
     def _score(self, place: int, batch: SourceBatch, *, most: int, report: Callable[[], None]) -> Scored:
-        bundle, columns = self.bundles[place], self.outputs[place]
-        name = bundle.manifest.name
+        bundle, name, columns = self.bundles[place], self.names[place], self.outputs[place]
         names = [column.of_model for column in columns]
         try:
             scored = score_batch(

@@ -101,6 +101,8 @@ def table_of(given: Any, *, rows: int) -> FloatArray:
         Misbehaved: it is no table of numbers with a row a row.
     """
     raw = dense(given)
+    if raw.ndim == 1:
+        raw = raw.reshape(-1, 1)
     if raw.ndim != 2 or len(raw) != rows or raw.dtype.kind not in "biuf":  # noqa: PLR2004
         raise Misbehaved(
             f"The model gives {raw.dtype} of shape {raw.shape} for {counted(rows)}; it must give numbers, a "

@@ -130,10 +130,13 @@ class _Probe:
             cut = np.concatenate([call(part) for part in parts])
         except Exception:  # noqa: BLE001  (whatever it raises: it is not offered, and the model is good without)
             return None
-        size = self._tolerance * float(np.abs(whole).max(initial=0.0))
-        same = np.isfinite(whole).all() and np.array_equal(whole, again)
-        same = same and np.allclose(whole, cut, rtol=self._tolerance, atol=size)
-        return whole if same and whole.shape[1] else None
+        finite = np.isfinite(whole)
+        size = self._tolerance * float(np.abs(whole[finite]).max(initial=0.0))
+        same = np.array_equal(whole, again, equal_nan=True) and np.allclose(
+            whole, cut, rtol=self._tolerance, atol=size, equal_nan=True
+        )
+        # A row without a finite number is one to reject; there must be others.
+        return whole if same and whole.shape[1] and finite.all(axis=1).any() else None
 
 
 def _of_labels(probe: _Probe, target: Target) -> tuple[OutputColumn, ...]:
