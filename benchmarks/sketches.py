@@ -20,7 +20,7 @@ from features import BATCH_ROWS, flights
 from skfleet_common.model.bundle import MANIFEST_FILE, digest_of, open_bundle, pack
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.fit import fit_model
-from skfleet_common.model.sketch import Sketch
+from skfleet_common.model.sketch import Sketches
 
 PASSES = 7
 #: Of the time that features and scores take.
@@ -44,15 +44,14 @@ def main() -> int:
         batches = read.to_batches(max_chunksize=BATCH_ROWS)
         plain, sketched, merging = [], [], []
         for _ in range(PASSES):
-            seconds, sketch = [0.0, 0.0, 0.0], Sketch()
+            seconds, sketches = [0.0, 0.0, 0.0], Sketches()
             for batch in batches:
                 started = time.process_time()
                 bundle.score(batch)
                 middle = time.process_time()
                 scored = bundle.score(batch, sketcher=bundle.sketcher)
                 stopped = time.process_time()
-                assert scored.sketch is not None
-                sketch += scored.sketch
+                sketches += scored.sketches
                 seconds[0] += middle - started
                 seconds[1] += stopped - middle
                 seconds[2] += time.process_time() - stopped
@@ -64,7 +63,7 @@ def main() -> int:
         print(f"{model}: {len(bundle.manifest.features)} columns, {rows:,} rows")
         print(f"  scored               {rows / statistics.median(plain):>12,.0f} rows/s")
         print(f"  scored and sketched  {rows / statistics.median(sketched):>12,.0f} rows/s ({share:+.1%})")
-        print(f"  a chunk's sketch     {len(sketch.to_json()):>12,} bytes")
+        print(f"  a chunk's sketch     {len(sketches.to_json()):>12,} bytes")
         if model == JUDGED:
             worst = share
     return int(worst > MOST)

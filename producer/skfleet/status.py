@@ -17,7 +17,7 @@ from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.aws.tracker import Progress
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan
-from skfleet_common.contracts.jobs import CommitOutcome, JobRecord
+from skfleet_common.contracts.jobs import CommitOutcome, JobRecord, ModelRef
 from skfleet_common.contracts.shifts import Shift
 from skfleet_common.contracts.stalls import Straggler
 from skfleet_common.contracts.states import JobState
@@ -76,6 +76,8 @@ class JobStatus(BaseModel):
     stalled_seconds: float | None = None
     stragglers: tuple[Straggler, ...] = ()
     workers_alive: int | None = None
+    #: Every model that scores what is read, the one above first.
+    models: tuple[ModelRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def look(cloud: Cloud, job: str, *, plan_of: Callable[[], ChunkPlan], stall_seco
         run=record.run,
         model=record.model,
         digest=record.digest,
+        models=record.models,
         table=str(record.table),
         output_table=str(record.output_table),
         rows=record.rows,

@@ -190,7 +190,7 @@ class TrivialBundle:
     manifest = SimpleNamespace(features=(), feature_columns=())
     sketcher = None
 
-    def score(self, features: pa.RecordBatch, **_: None) -> Scored:
+    def score(self, features: pa.RecordBatch, *_: object, **__: object) -> Scored:
         rows = features.num_rows
         outputs = pa.RecordBatch.from_pydict({"prediction": pa.array([True] * rows)})
         return Scored(rejected=[], kept=np.ones(rows, dtype=bool), outputs=outputs)
@@ -198,6 +198,9 @@ class TrivialBundle:
 
 class TrivialModels:
     """The one model, whatever is asked for."""
+
+    def keep(self, _count: int) -> None:
+        """Nothing is opened."""
 
     def open(self, *_: Sequence[str]) -> TrivialBundle:
         return TrivialBundle()

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 from tests.integration.test_worker_publish import publish, scored
-from tests.integration.worker_fleet import Fleet
+from tests.integration.worker_fleet import MODEL, Fleet
 
+import skfleet
 from skfleet.cli.jobs import shifted
 from skfleet.job import find_job
-from skfleet_common.contracts.jobs import JobRecord
+from skfleet.preflight import check_baselines
+from skfleet.request import PredictRequest
+from skfleet_common.contracts.errors import JobFailed, Refused, UsageError
+from skfleet_common.contracts.jobs import JobRecord, JobSpec
 from skfleet_common.contracts.shifts import Shift
 from skfleet_common.contracts.states import JobState
-from skfleet_common.model.sketch import SKETCH_KEY, Sketch
+from skfleet_common.model.sketch import SKETCH_KEY, Sketches
 from skfleet_worker.bench import Workbench
 
 #: A limit under which rows like the training rows pass.
@@ -29,6 +36,8 @@ def sources(standing_fleet: Fleet) -> None:
         "CREATE TABLE alike AS SELECT n::bigint AS id, (100 + n * 617 % 1000)::double precision AS miles,"
         " CASE n % 2 WHEN 1 THEN 'AA' ELSE 'UA' END AS carrier FROM generate_series(1, 2000) AS n"
     )
+    standing_fleet.sql("DROP TABLE IF EXISTS longer")
+    standing_fleet.sql("CREATE TABLE longer AS SELECT id, miles + 900 AS miles, carrier FROM alike")
     # Longer flights of a carrier that nobody knows, and more of them without miles.
     standing_fleet.sql(
         "CREATE TABLE other AS SELECT id, CASE WHEN id % 5 > 0 THEN miles + 900 END AS miles,"
@@ -97,17 +106,55 @@ def test_a_job_beyond_its_limit_fails_unpublished_and_says_what_shifted(standing
     assert status.shift.exceeding(LIMIT)
 
 
+def test_a_limit_asked_of_the_producer_is_kept_by_workers_that_know_of_it(standing_fleet: Fleet) -> None:
+    fleet = standing_fleet
+    settings = fleet.settings.model_copy(update={"warehouse_url": fleet.server.url})
+    producer = skfleet.connect(settings)
+    with closing(producer.cloud):
+        job = producer.predict(
+            model=f"{MODEL}@{fleet.digest}",
+            table="public.longer",
+            id_column="id",
+            output_table="public.scores_beyond_the_limit",
+            max_drift=LIMIT,
+        )
+        with pytest.raises(
+            JobFailed, match=r"drifted .* by more than --max-drift 0.25 allows, in .*miles \("
+        ):
+            job.wait(timeout_seconds=60)
+        # One that does not know of limits leaves it to others.
+        spec = JobSpec.from_json(fleet.cloud.store.get(fleet.cloud.names.spec(job.id)))
+    assert (spec.schema_version, spec.max_drift) == (2, LIMIT)
+    assert fleet.sql("SELECT to_regclass('scores_beyond_the_limit')") == [(None,)]
+
+
+def test_a_limit_that_the_model_has_no_baselines_for_is_refused_before_anything_is_sent() -> None:
+    request = PredictRequest(
+        model=MODEL, table="public.flights", id_columns=("id",), output_table="public.s", max_drift=LIMIT
+    )
+    bare = SimpleNamespace(manifest=SimpleNamespace(name=MODEL), sketcher=None)
+    with pytest.raises(Refused, match="late has no baselines of its training rows"):
+        check_baselines(request, [bare])  # type: ignore[list-item]
+    check_baselines(replace(request, max_drift=None), [bare])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_is_a_number_above_zero(limit: float) -> None:
+    with pytest.raises(UsageError, match="--max-drift must be a number above 0, such as 0.25"):
+        PredictRequest(model=MODEL, table="t", id_columns=("id",), output_table="s", max_drift=limit)
+
+
 def test_the_sketch_travels_in_the_outputs_and_does_not_depend_on_the_chunks(standing_fleet: Fleet) -> None:
     cut = [standing_fleet.submit(rows=2_000, chunk_rows=size, table="other") for size in (2_000, 300)]
     found = []
     for job in cut:
         assert standing_fleet.wait(job).state is JobState.SUCCEEDED
-        merged = Sketch()
+        merged = Sketches()
         chunks = range(standing_fleet.cloud.tracker.job(job).chunks)
         for commit in standing_fleet.cloud.tracker.commits(job, chunks):
             raw = standing_fleet.cloud.store.get(str(commit.output_key))
             metadata = pq.read_metadata(io.BytesIO(raw)).metadata
-            merged += Sketch.from_json(metadata[SKETCH_KEY.encode()])
+            merged += Sketches.from_json(metadata[SKETCH_KEY.encode()])
         found.append(merged)
     assert found[0] == found[1]
     shifts = [shift_of(job, standing_fleet) for job in cut]

@@ -25,6 +25,7 @@ from skfleet_common.model.shift import (
     chance,
     psi,
     shift_of,
+    shift_of_several,
 )
 from skfleet_common.model.sketch import Sketch
 from skfleet_worker.outcomes import ShiftedTooFar
@@ -40,8 +41,7 @@ def model() -> Bundle:
 
 def columns_of(table: pa.Table, model: Bundle) -> dict[str, ColumnShift]:
     (batch,) = table.combine_chunks().to_batches()
-    sketch = model.score(batch, sketcher=model.sketcher).sketch
-    assert sketch is not None
+    (sketch,) = model.score(batch, sketcher=model.sketcher).sketches.models
     shift = shift_of(model.manifest, sketch)
     farthest = [column.psi for column in shift.columns if not column.may_be_chance]
     assert farthest == sorted(farthest, reverse=True)
@@ -118,6 +118,17 @@ def test_what_cannot_be_compared_says_why(model: Bundle) -> None:
     assert shift_of(old, Sketch()).why_not == NO_BASELINES
     assert shift_of(manifest, Sketch()).why_not == NO_ROWS
     assert shift_of(manifest, Sketch(), rows_unknown=5).why_not == NO_SKETCHES
+
+
+def test_of_several_models_each_column_says_whose_it_is() -> None:
+    one, other = (
+        Shift(rows=5, columns=(shifted(psi),), columns_compared=1, columns_left_out=1) for psi in (0.3, 0.7)
+    )
+    both = shift_of_several({"a": one, "b": other, "c": Shift(why_not=NO_BASELINES)})
+    assert [column.named for column in both.columns] == ["b: miles", "a: miles"]
+    assert (both.rows, both.columns_compared, both.columns_left_out, both.why_not) == (5, 2, 2, None)
+    assert shift_of_several({"a": one}) == one
+    assert shift_of_several({"a": Shift(why_not=NO_ROWS), "b": Shift()}).why_not == NO_ROWS
 
 
 bins = st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 1_000)), min_size=1, max_size=20)

@@ -16,7 +16,7 @@ from model_samples import CITY, fit_shop, open_again, shop_rows
 from skfleet_common.contracts.shapes import UnreadableShape
 from skfleet_common.model.bins import NULL, UNSEEN
 from skfleet_common.model.bundle import Bundle
-from skfleet_common.model.sketch import MAX_FEATURES, Sketch, Sketcher
+from skfleet_common.model.sketch import MAX_FEATURES, Sketch, Sketcher, Sketches
 
 ROWS = 300
 #: Rows of every fate: scored, rejected by a policy, rejected because no model could take them.
@@ -42,8 +42,7 @@ def strange_rows() -> pa.RecordBatch:
 
 
 def sketch_of(rows: pa.RecordBatch, model: Bundle) -> Sketch:
-    sketch = model.score(rows, sketcher=model.sketcher).sketch
-    assert sketch is not None
+    (sketch,) = model.score(rows, sketcher=model.sketcher).sketches.models
     return sketch
 
 
@@ -63,7 +62,8 @@ def test_sketches_of_any_parts_in_any_order_add_up_to_that_of_all_rows(cuts: set
 
 def test_what_is_stored_is_read_again() -> None:
     sketch = sketch_of(strange_rows(), bundle())
-    assert Sketch.from_json(sketch.to_json()) == sketch
+    stored = Sketches(models=(sketch, Sketch()))
+    assert Sketches.from_json(stored.to_json()) == stored
 
 
 def test_every_row_is_in_one_bin_of_each_column() -> None:
@@ -132,6 +132,12 @@ def test_sketches_of_other_bins_are_not_added() -> None:
         Sketch(features={"x": (1, 2)}) + Sketch(features={"x": (1, 2, 3)})
 
 
+def test_the_sketches_of_several_models_keep_their_places() -> None:
+    one = Sketches(models=(Sketch(), Sketch(rows=1, features={"x": (1, 0)})))
+    more = one + Sketches() + one + Sketches(models=(Sketch(rows=2),))
+    assert more.models == (Sketch(rows=2), Sketch(rows=2, features={"x": (2, 0)}))
+
+
 def test_a_model_without_baselines_has_no_sketcher() -> None:
     manifest = fit_shop().manifest
     bare = tuple(feature.model_copy(update={"baseline": None}) for feature in manifest.features)
@@ -156,4 +162,4 @@ def test_a_wide_model_has_a_sketch_of_its_first_features() -> None:
     largest = Sketch(
         rows=10**9, features={f"a column's name {n}": (10**8,) * 11 for n in range(MAX_FEATURES)}
     )
-    assert len(largest.to_json()) < 100_000
+    assert len(largest.model_dump_json()) < 100_000

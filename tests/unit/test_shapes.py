@@ -25,6 +25,7 @@ from skfleet_common.contracts.jobs import (
     IfExists,
     JobRecord,
     JobSpec,
+    ModelRef,
     OnDrift,
     OutputColumn,
 )
@@ -35,7 +36,7 @@ from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftK
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.troubles import Trouble
 from skfleet_common.contracts.workers import Holding, WorkerPresence
-from skfleet_common.model.sketch import Sketch
+from skfleet_common.model.sketch import Sketch, Sketches
 
 FIXTURES = Path(__file__).parent.parent / "contract" / "fixtures"
 
@@ -53,6 +54,7 @@ SHIFT = Shift(
     columns=(
         ColumnShift(
             column="dep_delay",
+            model="flights-delay",
             kind=ShiftKind.FEATURE,
             psi=0.75,
             chance=0.0625,
@@ -70,7 +72,9 @@ SHIFT = Shift(
 
 #: One of every shape that is written today, with every field given.
 TODAY: dict[str, StoredShape] = {
-    "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1),
+    "chunk_message": ChunkMessage(
+        job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
+    ),
     "publish_message": PublishMessage(job=JOB, run=2, failures=1),
     "chunk_plan": ChunkPlan(
         chunks=(
@@ -102,6 +106,38 @@ TODAY: dict[str, StoredShape] = {
         max_rejects=5,
         cascade_views=True,
         max_drift=0.25,
+    ),
+    "job_spec_of_several": JobSpec(
+        schema_version=2,
+        job=JOB,
+        fleet="local",
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        id_columns=("id",),
+        split_column="id",
+        split_type="bigint",
+        output_table=SCORES,
+        output_columns=(
+            OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
+            OutputColumn(
+                name="flights_delay_prediction",
+                warehouse_type="boolean",
+                source="prediction",
+                output="prediction",
+            ),
+            OutputColumn(
+                name="flights_diverted_decision",
+                warehouse_type="double precision",
+                source="decision",
+                model=1,
+                output="decision",
+            ),
+        ),
+        created_at=CREATED,
+        rows=20_003,
+        chunks=10,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
     "commit_done": Commit(
         job=JOB,
@@ -149,6 +185,7 @@ TODAY: dict[str, StoredShape] = {
         token="nightly-2026-11-23",
         asks="5f" * 32,
         reason="1 of 10 chunks failed.",
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
         rows_scored=20_002,
         rows_rejected=1,
         finished_at=FINISHED,
@@ -175,14 +212,19 @@ TODAY: dict[str, StoredShape] = {
         drift=(ChunkDrift(chunk=7, rows_planned=10_000, rows_read=10_001),),
         shift=SHIFT.brief(),
         certified_at=FINISHED,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
     "shift": SHIFT,
-    "sketch": Sketch(
-        rows=20_001,
-        rejected_rows=3,
-        features={"dep_delay": (0, 20_000, 1, 0)},
-        rejected={"dep_delay": (0, 0, 0, 3)},
-        scores={"proba_true": (20_001, 0)},
+    "sketches": Sketches(
+        models=(
+            Sketch(
+                rows=20_001,
+                rejected_rows=3,
+                features={"dep_delay": (0, 20_000, 1, 0)},
+                rejected={"dep_delay": (0, 0, 0, 3)},
+                scores={"proba_true": (20_001, 0)},
+            ),
+        )
     ),
     "trouble": Trouble(
         job=JOB,
@@ -199,6 +241,7 @@ TODAY: dict[str, StoredShape] = {
         supervisor_pid=4711,
         scorer_pids=(4712, 4713),
         versions={"scikit-learn": "1.9.0"},
+        allow_joblib=True,
         working_on=(f"{JOB} chunk 7",),
         holdings=(Holding(job=JOB, run=2, chunk=7, attempts=2, rows_read=5_000, seconds=1.5),),
         seen_at=CREATED,

@@ -23,7 +23,7 @@ from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
 from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
-from skfleet_worker.shift import Sketches, stored_shift
+from skfleet_worker.shift import Gathered, stored_shift
 from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
@@ -59,8 +59,8 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         return
     take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
-    sketches = Sketches(cloud, spec)
-    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, sketches))
+    gathered = Gathered(cloud, spec)
+    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, gathered))
     _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
 
@@ -175,7 +175,7 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
         raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
 
 
-def _parts(commits: Sequence[Commit], bench: Workbench, sketches: Sketches) -> Iterator[pa.RecordBatch]:
+def _parts(commits: Sequence[Commit], bench: Workbench, gathered: Gathered) -> Iterator[pa.RecordBatch]:
     """Stream the committed outputs; one file at a time is on this host.
 
     Raises:
@@ -184,20 +184,20 @@ def _parts(commits: Sequence[Commit], bench: Workbench, sketches: Sketches) -> I
     rows = 0
     for commit in commits:
         if (key := commit.output_key) is None:
-            sketches.take_rejects(commit)
+            gathered.take_rejects(commit)
             continue
         with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
             path = Path(folder) / "part.parquet"
             _fetch(key, path, commit, bench)
             with pq.ParquetFile(path) as part:
-                sketches.take(part.metadata.metadata, rows=commit.rows_scored)
+                gathered.take(part.metadata.metadata, rows=commit.rows_scored)
                 for batch in part.iter_batches(batch_size=bench.settings.batch_rows):
                     yield batch
                     rows += batch.num_rows
                     bench.report(rows)
     # What has been streamed is about to take effect.
     bench.check_lease()
-    sketches.settle()
+    gathered.settle()
 
 
 def _fetch(key: str, path: Path, commit: Commit, bench: Workbench) -> None:

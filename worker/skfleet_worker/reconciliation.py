@@ -70,6 +70,7 @@ def certify(
         run=run,
         model=spec.model,
         digest=spec.digest,
+        more_models=spec.more_models,
         table=spec.table,
         output_table=spec.output_table,
         chunks=len(plan.chunks),

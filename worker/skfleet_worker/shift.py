@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
+from itertools import zip_longest
 
 import pyarrow.parquet as pq
 import structlog
@@ -12,12 +13,12 @@ import structlog
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.errors import BundleRefused, JobFailed
-from skfleet_common.contracts.jobs import Commit, JobSpec
+from skfleet_common.contracts.jobs import Commit, JobSpec, ModelRef
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.contracts.shifts import ColumnShift, Shift
 from skfleet_common.model.bundle import MANIFEST_FILE, read_manifest
-from skfleet_common.model.shift import NO_ROWS, shift_of
-from skfleet_common.model.sketch import SKETCH_KEY, Sketch
+from skfleet_common.model.shift import NO_ROWS, shift_of, shift_of_several
+from skfleet_common.model.sketch import NO_SKETCHES, SKETCH_KEY, Sketch, Sketches
 from skfleet_worker.outcomes import ShiftedTooFar
 
 #: Columns that a job's reason names.
@@ -27,12 +28,12 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Sketches:
+class Gathered:
     """What the outputs of one job say of its rows, as far as they were looked through."""
 
     cloud: Cloud
     spec: JobSpec
-    _merged: Sketch = field(default_factory=Sketch)
+    _merged: Sketches = NO_SKETCHES
     _rows_unknown: int = 0
 
     def take(self, metadata: Mapping[bytes, bytes] | None, *, rows: int) -> None:
@@ -43,7 +44,7 @@ class Sketches:
             self._rows_unknown += rows
             return
         try:
-            self._merged += Sketch.from_json(raw)
+            self._merged += Sketches.from_json(raw)
         except (NewerShape, UnreadableShape) as exc:
             log.warning("sketch.unreadable", error=str(exc))
             self._rows_unknown += rows
@@ -79,13 +80,18 @@ class Sketches:
         check_shift(self.spec, shift)
 
     def _shift(self) -> Shift:
+        sketches = zip_longest(self.spec.models, self._merged.models[: len(self.spec.models)])
+        shifts = [self._shift_of(ref, sketch or Sketch()) for ref, sketch in sketches]
+        return shift_of_several(dict(zip(self.spec.model_names, shifts, strict=True)))
+
+    def _shift_of(self, ref: ModelRef, sketch: Sketch) -> Shift:
         store, names = self.cloud.store, self.cloud.names
         try:
-            raw = store.get(names.bundle_file(self.spec.model, self.spec.digest, MANIFEST_FILE))
-            manifest = read_manifest(raw, digest=self.spec.digest)
+            raw = store.get(names.bundle_file(ref.name, ref.digest, MANIFEST_FILE))
+            manifest = read_manifest(raw, digest=ref.digest)
         except (NoSuchObject, BundleRefused) as exc:
             return Shift(rows_unknown=self._rows_unknown, why_not=f"the model's manifest is gone ({exc})")
-        return shift_of(manifest, self._merged, rows_unknown=self._rows_unknown)
+        return shift_of(manifest, sketch, rows_unknown=self._rows_unknown)
 
 
 def stored_shift(cloud: Cloud, job: str) -> Shift | None:
@@ -122,7 +128,7 @@ def check_shift(spec: JobSpec, shift: Shift) -> None:
     far = shift.exceeding(spec.max_drift)
     if not far:
         return
-    named = ", ".join(f"{column.column} ({column.psi:.2f})" for column in far[:NAMED_AT_MOST])
+    named = ", ".join(f"{column.named} ({column.psi:.2f})" for column in far[:NAMED_AT_MOST])
     more = len(far) - NAMED_AT_MOST
     raise ShiftedTooFar(
         f"The rows have drifted from the training rows by more than --max-drift {spec.max_drift:g} allows, "
@@ -135,4 +141,4 @@ def check_shift(spec: JobSpec, shift: Shift) -> None:
 
 def _shares(column: ColumnShift) -> str:
     most = column.most
-    return f"{column.column}, {most.label}: {most.scored:.1%} of the rows, {most.trained:.1%} in training."
+    return f"{column.named}, {most.label}: {most.scored:.1%} of the rows, {most.trained:.1%} in training."

@@ -34,6 +34,8 @@ class ColumnShift(Shape):
     """How differently a column is distributed."""
 
     column: str
+    #: The model that it was compared for, in a job of several.
+    model: str = ""
     kind: ShiftKind = ShiftKind.FEATURE
     #: The population stability index over the column's bins.
     psi: NonNegativeFloat
@@ -49,6 +51,11 @@ class ColumnShift(Shape):
     bins: tuple[BinShift, ...] = ()
 
     @property
+    def named(self) -> str:
+        """What to call it."""
+        return f"{self.model}: {self.column}" if self.model else self.column
+
+    @property
     def may_be_chance(self) -> bool:
         """Whether rows like the training rows may well look so, because they are few."""
         return self.psi <= self.chance
@@ -61,7 +68,7 @@ class ColumnShift(Shape):
 class Shift(StoredShape):
     """How far a job's rows are from the training rows; ``jobs/<job>/shift.json`` has the whole of it."""
 
-    #: Rows that the model was given, and that were compared.
+    #: Rows that the model was given, and that were compared; of several models, the one that was given most.
     rows: NonNegativeInt = 0
     #: Scored rows that nobody compared: their workers are older than that.
     rows_unknown: NonNegativeInt = 0

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, UsageError
+from skfleet_common.contracts.kinds import Kind
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import replay
 from skfleet_common.model.inputs import is_of_kind
 from skfleet_common.model.manifest import BundleFile, FeatureManifest
 from skfleet_common.model.model_file import ModelFormat, check_format, dump_model, load_model
+from skfleet_common.model.offers import lacks
 from skfleet_common.model.scoring import Scored, Scorer
 from skfleet_common.model.sketch import Sketcher
 from skfleet_common.model.versions import check_versions
@@ -51,6 +54,7 @@ class Bundle:
             features=manifest.features,
             targets=manifest.targets,
             outputs=manifest.outputs,
+            more=manifest.more_outputs,
             takes=manifest.takes,
             dtype=manifest.feature_dtype,
         )
@@ -69,17 +73,47 @@ class Bundle:
         """Give class probabilities, a column a class of ``manifest.target.classes``."""
         return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
+    def decision_function(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Give signed distances: one a row of two classes or of outliers, a column a class of more.
+
+        Raises:
+            UsageError: the model has none.
+        """
+        decisions = self._of_kind(frame, Kind.DECISION)
+        return decisions[:, 0] if decisions.shape[1] == 1 else decisions
+
+    def transform(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Give what the model makes of each row, a column a component.
+
+        Raises:
+            UsageError: it makes nothing.
+        """
+        return self._of_kind(frame, Kind.TRANSFORMED)
+
     def features(self, frame: pd.DataFrame) -> Any:
         """Give what the model is called with: the feature array, unless it was registered."""
         return self._scorer.features(frame)
 
-    def score(self, batch: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> Scored:
-        """Score rows as a reader gives them."""
-        return self._scorer.score(batch, sketcher=sketcher)
+    def score(
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        names: Collection[str] | None = None,
+        *,
+        sketcher: Sketcher | None = None,
+    ) -> Scored:
+        """Score rows as a reader gives them; ``names`` are the outputs to give, else the usual ones."""
+        return self._scorer.score(batch, names, sketcher=sketcher)
 
     def replay(self, golden: bytes) -> None:
         """Score the golden rows again and refuse the bundle if it cannot be reproduced here."""
         replay(golden, self._scorer, tolerance=self.manifest.tolerance)
+
+    def _of_kind(self, frame: pd.DataFrame, kind: Kind) -> npt.NDArray[Any]:
+        names = [column.name for column in self.manifest.all_outputs if column.source == kind]
+        if not names:
+            raise UsageError(lacks(self.manifest, kind))
+        outputs = self._scorer.outputs(self._scorer.features(frame), names)
+        return np.column_stack([outputs.column(name).to_numpy() for name in names])
 
 
 def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:

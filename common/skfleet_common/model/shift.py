@@ -8,7 +8,7 @@ each bin on both sides, so that a bin which only one side has weighs as much as 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftKind
 from skfleet_common.model.bins import NULL, UNSEEN, Bins, Counts, Expected, ScoreBins
@@ -55,9 +55,29 @@ def shift_of(manifest: FeatureManifest, sketch: Sketch, *, rows_unknown: int = 0
     return Shift(
         rows=sketch.rows,
         rows_unknown=rows_unknown,
-        columns=tuple(sorted(columns, key=lambda it: (it.may_be_chance, -it.psi, it.column))),
+        columns=_farthest_first(columns),
         columns_compared=len(columns),
         columns_left_out=len(manifest.features) - len(sketch.features) if sketch.rows else 0,
+    )
+
+
+def shift_of_several(shifts: Mapping[str, Shift]) -> Shift:
+    """Give the shifts of the same rows as several models were given them, by the models' names, as one."""
+    if len(shifts) == 1:
+        return next(iter(shifts.values()))
+    found = list(shifts.values())
+    columns = [
+        column.model_copy(update={"model": name})
+        for name, shift in shifts.items()
+        for column in shift.columns
+    ]
+    return Shift(
+        rows=max(shift.rows for shift in found),
+        rows_unknown=max(shift.rows_unknown for shift in found),
+        columns=_farthest_first(columns),
+        columns_compared=len(columns),
+        columns_left_out=sum(shift.columns_left_out for shift in found),
+        why_not=None if columns else found[0].why_not,
     )
 
 
@@ -77,6 +97,10 @@ def chance(bins: int, *, trained: int, scored: int) -> float:
     free = bins - 1
     spread = 2 / (9 * free)
     return (1 / trained + 1 / scored) * free * (1 - spread + _SIGMAS * math.sqrt(spread)) ** 3
+
+
+def _farthest_first(columns: Sequence[ColumnShift]) -> tuple[ColumnShift, ...]:
+    return tuple(sorted(columns, key=lambda it: (it.may_be_chance, -it.psi, it.named)))
 
 
 def _parts(trained: Sequence[float], scored: Sequence[float]) -> list[float]:

@@ -5,6 +5,7 @@ A sketch is nothing but whole numbers, so those of parts add up to that of the w
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, NonNegativeInt
 
-from skfleet_common.contracts.shapes import StoredShape, UnreadableShape
+from skfleet_common.contracts.shapes import Shape, StoredShape, UnreadableShape
 from skfleet_common.model.bins import Bins, Counts, ScoreBins, bins_of
 from skfleet_common.model.manifest import FeatureManifest
 
@@ -23,7 +24,7 @@ MAX_FEATURES = 500
 SKETCH_KEY = "skfleet.sketch"
 
 
-class Sketch(StoredShape):
+class Sketch(Shape):
     """How many rows were in each bin of each column."""
 
     #: Those that the model was given, and those that were rejected before.
@@ -49,6 +50,25 @@ class Sketch(StoredShape):
             rejected=_sum(self.rejected, other.rejected),
             scores=_sum(self.scores, other.scores),
         )
+
+
+class Sketches(StoredShape):
+    """The sketches of the same rows as each of a job's models was given them, in their order."""
+
+    models: tuple[Sketch, ...] = ()
+
+    def __add__(self, other: Sketches) -> Sketches:
+        """Give the sketches of both sets of rows.
+
+        Raises:
+            UnreadableShape: they have other bins.
+        """
+        pairs = zip_longest(self.models, other.models, fillvalue=Sketch())
+        return Sketches(models=tuple(one + more for one, more in pairs))
+
+
+#: What is known where nobody asked for a sketch.
+NO_SKETCHES = Sketches()
 
 
 class Sketcher:

@@ -42,7 +42,7 @@ def jobs(
                 record.job,
                 record.state,
                 when(record.created_at),
-                f"{record.model}@{record.digest[:12]}",
+                ", ".join(map(str, record.models)),
                 record.table,
                 record.output_table,
                 count(record.rows),
@@ -123,7 +123,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
     facts: dict[str, object] = {
         "job": status.job,
         "state": status.state,
-        "model": f"{status.model}@{status.digest[:12]}",
+        "model" if len(status.models) == 1 else "models": ", ".join(map(str, status.models)),
         "table": status.table,
         "output": status.output_table,
         "rows": _done(status.rows_done, status.rows),
@@ -195,7 +195,7 @@ def shifted(shift: Shift) -> str:
     if shift.why_not is not None:
         return f"not measured: {shift.why_not}"
     worst = (
-        f"{column.column} {column.psi:.2f} ({column.most.label}: {column.most.scored:.1%} of the rows, "
+        f"{column.named} {column.psi:.2f} ({column.most.label}: {column.most.scored:.1%} of the rows, "
         f"{column.most.trained:.1%} in training{'; may be chance' if column.may_be_chance else ''})"
         for column in shift.columns[:WORST_SHOWN]
     )
