@@ -72,6 +72,7 @@ docs: $(DEV_STAMP) ## Write the parts of the documentation that follow from the 
 bench: $(DEV_STAMP) ## Run the benchmarks
 	$(BIN)/python benchmarks/memory_of_a_scorer.py
 	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/sketches.py
 	$(BIN)/python benchmarks/reading.py
 
 .PHONY: chaos

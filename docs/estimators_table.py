@@ -36,6 +36,17 @@ def answers_of_classes() -> dict[str, str]:
     return said | {"StackingClassifier": "probability"}
 
 
+def answers_if_asked() -> dict[str, list[str]]:
+    """Give what each class says only when it is asked for."""
+    said = {}
+    for name, usual in answers_of_classes().items():
+        estimator = of_class(name)
+        kinds = {"decision": "decision_function", "transformed": "transform"}
+        said[name] = [kind for kind, method in kinds.items() if hasattr(estimator, method) and kind != usual]
+    # Of several targets, there is no column a class; and what is on top of the others is made in the fit.
+    return said | {"ClassifierChain": [], "StackingClassifier": ["decision", "transformed"]}
+
+
 def families_table() -> str:
     """Give the predefined models, as Markdown."""
     rows = []
@@ -56,7 +67,7 @@ def families_table() -> str:
 def classes_table() -> str:
     """Give scikit-learn's classes, as Markdown."""
     rows = []
-    answers = answers_of_classes()
+    answers, further = answers_of_classes(), answers_if_asked()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         for name in known_classes():
@@ -67,13 +78,15 @@ def classes_table() -> str:
             notes += [f"set here: {', '.join(set_here)}"] if set_here else []
             rows.append(
                 f"| `{name}` | {_STYLES[traits.style]} | {answers[name]} | "
+                f"{', '.join(further[name])} | "
                 f"{'yes' if traits.takes_weights else 'no'} | "
                 f"{'together' if traits.takes_several_targets else 'one model each'} | "
                 f"{'equal' if not traits.tolerance else f'{traits.tolerance:.0e}'} | {'; '.join(notes)} |"
             )
     head = [
-        "| class | features | says beside the prediction | weights | several targets | replay | notes |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| class | features | says beside the prediction | if asked | weights | several targets | replay "
+        "| notes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows]) + "\n"
 

@@ -140,11 +140,12 @@ def fit_census(name: str, table: pa.Table, **choices: Any) -> FittedBundle:
 
 
 def score_in_parts(folder: Path, table: pa.Table) -> pa.Table:
-    """Open the bundle in ``folder``, and give its outputs, made batch by batch."""
+    """Open the bundle in ``folder``, and give all that it can say, made batch by batch."""
     digest = digest_of((folder / "manifest.json").read_bytes())
     bundle = open_bundle(folder, digest=digest)
     size = max(BATCH, table.num_rows // MOST_BATCHES)
-    parts = [bundle.score(table.slice(row, size)).outputs for row in range(0, table.num_rows, size)]
+    names = [column.name for column in bundle.manifest.all_outputs]
+    parts = [bundle.score(table.slice(row, size), names).outputs for row in range(0, table.num_rows, size)]
     return pa.Table.from_batches(parts)
 
 

@@ -121,12 +121,15 @@ class Fleet:
 
     def plan(self, request: PredictRequest) -> Prepared:
         """Run the preflight and cut the chunks, and send nothing."""
-        with self._steps.step("Opening the model", unit="bundles", total=1) as step:
-            bundle = self.registry.open(request.model)
-            step.reach(1)
+        self._resolved(request)
+        bundles: list[Bundle] = []
+        with self._steps.step("Opening the model", unit="bundles", total=len(request.models)) as step:
+            for reference in request.models:
+                bundles.append(self.registry.open(reference))
+                step.reach(len(bundles))
         prepared = prepare(
             request,
-            bundle=bundle,
+            bundles=bundles,
             warehouse=self.warehouse,
             workers=self.cloud.tracker.workers(),
             steps=self._steps,
@@ -136,9 +139,9 @@ class Fleet:
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
-        _, digest = self.registry.resolve(request.model)
+        digests = self._resolved(request)
         asks = request.asks(self.settings.fleet)
-        token = request.token or request.derived_token(fleet=self.settings.fleet, digest=digest)
+        token = request.token or request.derived_token(fleet=self.settings.fleet, digests=digests)
         record = find_submitted(self.cloud, request, token=token, asks=asks)
         if record is not None:
             self._steps.note(f"The same request is job {record.job} already; going on with it.")
@@ -162,10 +165,12 @@ class Fleet:
     def predict(
         self,
         *,
-        model: str,
         table: str,
         id_column: str | Sequence[str],
         output_table: str,
+        model: str | None = None,
+        models: Sequence[str] = (),
+        outputs: str | Sequence[str] = (),
         split_column: str | None = None,
         if_exists: str = "fail",
         where: str | None = None,
@@ -175,15 +180,20 @@ class Fleet:
         on_drift: str = "fail",
         max_rejects: int = 0,
         cascade_views: bool = False,
+        max_drift: float | None = None,
         token: str | None = None,
     ) -> Job:
         """Score a table on the fleet; gives the job at once.
 
         Args:
-            model: ``NAME`` (its newest bundle) or ``NAME@<digest prefix>``.
             table: ``schema.name`` of the table or view to score.
             id_column: One or several columns that identify rows: never NULL, unique.
             output_table: ``schema.name`` of the table to publish.
+            model: ``NAME`` (its newest bundle) or ``NAME@<digest prefix>``.
+            models: Several of them instead: each scores what is read once, and its columns begin with its
+                name.
+            outputs: What to write of ``predict``, ``proba``, ``decision`` and ``transform``; by default what
+                the model gives of the first two, or decision values without probabilities.
             split_column: The column whose ranges cut the table; the first id column by default.
             if_exists: ``fail``, ``append`` or ``replace``.
             where: A boolean expression in the warehouse's dialect.
@@ -194,14 +204,21 @@ class Fleet:
             max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
                 fails. Rows that a policy of the model rejects are not counted.
             cascade_views: Make views that depend on a replaced output table anew on its successor.
+            max_drift: Fail, and publish nothing, if a column or a score has drifted from the training rows by
+                more than this population stability index. None measures it all the same.
             token: Makes requests with the same token one job.
 
         Raises:
             Refused: the preflight refuses, before anything is sent.
         """
+        asked = [model, *models] if model is not None else [*models]
+        if not asked or (model is not None and models):
+            raise UsageError("Give either model or models, and name one at least.")
         return self.submit(
             PredictRequest(
-                model=model,
+                model=str(asked[0]),
+                more_models=tuple(asked[1:]),
+                outputs=several(outputs.split(",") if isinstance(outputs, str) else outputs),
                 table=table,
                 id_columns=several(id_column),
                 output_table=output_table,
@@ -214,6 +231,7 @@ class Fleet:
                 on_drift=_one_of(OnDrift, "on_drift", on_drift),
                 max_rejects=max_rejects,
                 cascade_views=cascade_views,
+                max_drift=max_drift,
                 token=token,
             )
         )
@@ -239,6 +257,22 @@ class Fleet:
     def clean_up(self, *, older_than_days: float = OLDER_THAN_DAYS, dry_run: bool = False) -> CleanUp:
         """Remove what ended jobs left behind in the bucket; what a live job needs is never touched."""
         return clean_up(self.cloud, older_than_days=older_than_days, dry_run=dry_run, steps=self._steps)
+
+    def _resolved(self, request: PredictRequest) -> list[str]:
+        """Give the digests of the bundles that are asked for.
+
+        Raises:
+            UsageError: one is asked for twice.
+        """
+        digests = [self.registry.resolve(reference)[1] for reference in request.models]
+        for place, digest in enumerate(digests):
+            if digest in digests[:place]:
+                first = request.models[digests.index(digest)]
+                raise UsageError(
+                    f"{request.models[place]} is the same bundle as {first}; name each model once, or "
+                    "another of its bundles as NAME@DIGEST_PREFIX."
+                )
+        return digests
 
     def _job(self, record: JobRecord) -> Job:
         return Job(

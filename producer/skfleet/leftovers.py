@@ -9,7 +9,7 @@
 | FAILED | outputs and rejects | when all is old, and a retry is ruled out |
 | not known | everything | when all is a day old |
 
-Spec, plans, the certificate and the rejects of a published job stay until they expire with its records.
+Spec, plans, certificate, shift and the rejects of a published job stay until they expire with its records.
 """
 
 from __future__ import annotations

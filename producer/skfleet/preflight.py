@@ -6,21 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skfleet.naming import find_column, find_columns, names_of
+from skfleet.output_columns import choose_output_columns
 from skfleet.plan import plan_chunks
 from skfleet.progress import Steps
-from skfleet.request import PredictRequest, split_names
-from skfleet.sizing import choose_chunk_rows, estimate_seconds
+from skfleet.request import PredictRequest
+from skfleet.sizing import choose_chunk_rows, estimate_seconds, rows_per_second_of
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.contracts.jobs import JobRecord, OutputColumn
+from skfleet_common.contracts.kinds import kinds_of
 from skfleet_common.contracts.workers import WorkerPresence
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.model_file import check_format
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.versions import check_versions
-from skfleet_common.tables.port import Selection, Warehouse
+from skfleet_common.tables.port import FeatureCounts, Selection, Warehouse
 
 #: Other jobs with the same output that a note names.
 NAMED_JOBS = 3
@@ -30,7 +32,8 @@ NAMED_JOBS = 3
 class Prepared:
     """A request that has passed the preflight: what is known now and was not before."""
 
-    bundle: Bundle
+    #: In the order of the request's models.
+    bundles: tuple[Bundle, ...]
     source: Selection
     id_columns: tuple[Column, ...]
     split_column: Column
@@ -45,19 +48,20 @@ class Prepared:
 def prepare(
     request: PredictRequest,
     *,
-    bundle: Bundle,
+    bundles: Sequence[Bundle],
     warehouse: Warehouse,
     workers: Sequence[WorkerPresence],
     steps: Steps,
 ) -> Prepared:
-    """Check the request against model, source and output, and cut the source into chunks.
+    """Check the request against models, source and output, and cut the source into chunks.
 
     Raises:
         Refused: the sentence says what does not fit, and what to do.
     """
-    manifest = bundle.manifest
+    manifests = [bundle.manifest for bundle in bundles]
+    check_baselines(request, bundles)
     scorers = max(1, sum(len(worker.scorer_pids) for worker in workers))
-    warnings = check_workers(manifest, workers)
+    warnings = check_workers(manifests, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
         table = warehouse.catalogue.find_table(request.table)
         ids = find_columns(table.columns, request.id_columns, flag="--id-column", source=table.name)
@@ -68,14 +72,16 @@ def prepare(
         )
         where = warehouse.catalogue.check_where(table, request.where) if request.where is not None else None
         source = Selection(table=table, where=where)
-        output_columns = choose_output_columns(manifest, table, ids=ids, asked=request.columns)
+        output_columns = choose_output_columns(
+            manifests, table, ids=ids, asked=request.columns, kinds=kinds_of(request.outputs)
+        )
         output_table = check_output(request, warehouse, table=table, columns=output_columns)
         step.reach(1)
         warehouse.keys.check_ids(source, [column.name for column in ids])
         step.reach(2)
-        warnings += check_features(request, manifest, warehouse=warehouse, source=source)
+        warnings += check_features(request, manifests, warehouse=warehouse, source=source)
         step.reach(3)
-    rows_per_second = manifest.hints.rows_per_second_per_core
+    rows_per_second = rows_per_second_of([manifest.hints.rows_per_second_per_core for manifest in manifests])
     with steps.step("Planning chunks") as step:
         size = request.chunk_rows or choose_chunk_rows(
             table.estimated_rows, rows_per_second=rows_per_second, scorers=scorers
@@ -87,7 +93,7 @@ def prepare(
         plan = plan_chunks(histogram, chunk_rows=size)
         step.reach(plan.rows, plan.rows)
     return Prepared(
-        bundle=bundle,
+        bundles=tuple(bundles),
         source=source,
         id_columns=ids,
         split_column=split,
@@ -99,49 +105,6 @@ def prepare(
         estimated_seconds=estimate_seconds(
             plan.rows, rows_per_second=rows_per_second, scorers=scorers, chunks=len(plan.chunks)
         ),
-    )
-
-
-def choose_output_columns(
-    manifest: FeatureManifest, table: SourceTable, *, ids: Iterable[Column], asked: tuple[str, ...]
-) -> tuple[OutputColumn, ...]:
-    """Give the output table's columns: the ids, columns carried along, then what the model gives.
-
-    ``asked`` may name outputs of the model (then only those are written) and columns of the table
-    (which are carried along).
-    """
-    of_model = manifest.output_columns()
-    names_of_model = {column.name for column in of_model}
-    named = [name for text in asked for name in ((text,) if table.column(text) else split_names(text))]
-    wanted = {name for name in named if name in names_of_model} or names_of_model
-    id_columns = list(ids)
-    carried = [
-        find_column(table.columns, name, flag="--columns", source=table.name)
-        for name in dict.fromkeys(named)
-        if name not in names_of_model and name not in {column.name for column in id_columns}
-    ]
-    columns = (
-        *(_from_table(column, source="id") for column in id_columns),
-        *(_from_table(column, source="carried") for column in carried),
-        *(column for column in of_model if column.name in wanted),
-    )
-    seen: set[str] = set()
-    for column in columns:
-        if column.name in seen:
-            raise Refused(
-                f"The output table would have two columns called {column.name}; "
-                "leave one out of --columns, or rename the column in a view of the source."
-            )
-        seen.add(column.name)
-    return columns
-
-
-def _from_table(column: Column, *, source: str) -> OutputColumn:
-    return OutputColumn(
-        name=column.name,
-        warehouse_type=column.warehouse_type,
-        source=source,
-        nullable=column.nullable if source == "carried" else False,
     )
 
 
@@ -159,42 +122,80 @@ def check_output(
 
 
 def check_features(
-    request: PredictRequest, manifest: FeatureManifest, *, warehouse: Warehouse, source: Selection
+    request: PredictRequest, manifests: Sequence[FeatureManifest], *, warehouse: Warehouse, source: Selection
 ) -> list[str]:
-    """Refuse a source from which the model's features cannot be rebuilt; give what is tolerated."""
+    """Refuse a source from which the features of a model cannot be rebuilt; give what is tolerated."""
     columns = source.table.columns
     allowed = names_of(
         find_columns(columns, request.allow_all_null, flag="--allow-all-null", source=source.table.name)
     )
+    for manifest in manifests:
+        _check_source(manifest, source)
+    # One look at the table for all of them.
+    counts = warehouse.keys.feature_counts(
+        source,
+        _each(column for manifest in manifests for column in manifest.feature_columns),
+        categorical=_each(column for manifest in manifests for column in manifest.categorical_columns),
+    )
+    warnings: list[str] = []
+    for manifest in manifests:
+        found = _check_source(manifest, source, counts, allowed=allowed)
+        warnings += found if len(manifests) == 1 else [f"{manifest.name}: {warning}" for warning in found]
+    return warnings
+
+
+def _check_source(
+    manifest: FeatureManifest,
+    source: Selection,
+    counts: FeatureCounts | None = None,
+    *,
+    allowed: Sequence[str] = (),
+) -> list[str]:
     try:
-        check_source(manifest, columns)
-        counts = warehouse.keys.feature_counts(
-            source, manifest.feature_columns, categorical=manifest.categorical_columns
-        )
-        return check_source(manifest, columns, counts, allow_all_null=allowed)
+        return check_source(manifest, source.table.columns, counts, allow_all_null=allowed)
     except Refused as refusal:
         raise Refused(f"{source.table.name} cannot be scored with {manifest.name}: {refusal}") from refusal
 
 
-def check_workers(manifest: FeatureManifest, workers: Sequence[WorkerPresence]) -> list[str]:
-    """Refuse a bundle that no live worker can reproduce; say if none is live, or only some can.
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def check_baselines(request: PredictRequest, bundles: Sequence[Bundle]) -> None:
+    """Refuse a limit for drift that nobody could tell."""
+    without = [bundle.manifest.name for bundle in bundles if bundle.sketcher is None]
+    if request.max_drift is not None and without:
+        raise Refused(
+            f"{without[0]} has no baselines of its training rows, so nobody can tell how far other rows have "
+            "drifted from them; train it again, or leave --max-drift out."
+        )
+
+
+def check_workers(manifests: Sequence[FeatureManifest], workers: Sequence[WorkerPresence]) -> list[str]:
+    """Refuse bundles that no live worker can reproduce; say if none is live, or only some can.
 
     Raises:
-        Refused: every live worker has versions that the bundle's skew policy does not allow, or reads no
-            pickles where the bundle is one.
+        Refused: every live worker has versions that a bundle's skew policy does not allow, or reads no
+            pickles where a bundle is one.
     """
     if not workers:
         return ["No worker is live now; the job waits until one is."]
-    unfit: list[str] = []
-    for worker in workers:
+    unfit = [reason for worker in workers if (reason := _why_unfit(worker, manifests))]
+    if len(unfit) == len(workers):
+        names = " and ".join(manifest.name for manifest in manifests)
+        raise Refused(f"No live worker can score with {names}. {unfit[0]}")
+    return [f"{len(unfit)} of {len(workers)} live workers cannot score with it. {unfit[0]}"] if unfit else []
+
+
+def _why_unfit(worker: WorkerPresence, manifests: Sequence[FeatureManifest]) -> str | None:
+    for manifest in manifests:
         try:
             check_versions(manifest.versions, policy=manifest.skew_policy, here=worker.versions)
             check_format(manifest.format, allow_joblib=worker.allow_joblib)
         except Refused as refusal:
-            unfit.append(f"{worker.worker}: {refusal}")
-    if len(unfit) == len(workers):
-        raise Refused(f"No live worker can score with {manifest.name}. {unfit[0]}")
-    return [f"{len(unfit)} of {len(workers)} live workers cannot score with it. {unfit[0]}"] if unfit else []
+            which = f" ({manifest.name})" if len(manifests) > 1 else ""
+            return f"{worker.worker}{which}: {refusal}"
+    return None
 
 
 def check_others(output: TableName, others: Sequence[JobRecord]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 #: One chunk is this much work for one scoring process: long enough that SQS, S3 and the tracker cost
 #: nothing beside it, short enough that a lost worker loses little.
@@ -17,6 +18,11 @@ MIN_CHUNK_ROWS = 10_000
 #: What reading, writing and waiting take of a scorer's time beside the model, by measurement on the
 #: flights table: a scorer passes about half the rows a second that the model alone does.
 PIPELINE_SHARE = 0.5
+
+
+def rows_per_second_of(models: Sequence[float]) -> float:
+    """Give the rows a second of models that score the same rows in turn; 0 where one's speed is not known."""
+    return 1.0 / sum(1.0 / speed for speed in models) if all(models) else 0.0
 
 
 def choose_chunk_rows(rows: int, *, rows_per_second: float, scorers: int) -> int:

@@ -17,7 +17,8 @@ from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.aws.tracker import Progress
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan
-from skfleet_common.contracts.jobs import CommitOutcome, JobRecord
+from skfleet_common.contracts.jobs import CommitOutcome, JobRecord, ModelRef
+from skfleet_common.contracts.shifts import Shift
 from skfleet_common.contracts.stalls import Straggler
 from skfleet_common.contracts.states import JobState
 
@@ -68,11 +69,15 @@ class JobStatus(BaseModel):
     failures: tuple[ChunkFailure, ...] = ()
     #: What the job is known to have done; None before it SUCCEEDED.
     certificate: Certificate | None = None
+    #: How far the job's rows are from the training rows; None before they were published, or refused for it.
+    shift: Shift | None = None
     troubles: tuple[ChunkTrouble, ...] = ()
     #: Set while the job has had no commit for longer than SKFLEET_STALL_SECONDS; then the next two are, too.
     stalled_seconds: float | None = None
     stragglers: tuple[Straggler, ...] = ()
     workers_alive: int | None = None
+    #: Every model that scores what is read, the one above first.
+    models: tuple[ModelRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ def look(cloud: Cloud, job: str, *, plan_of: Callable[[], ChunkPlan], stall_seco
         run=record.run,
         model=record.model,
         digest=record.digest,
+        models=record.models,
         table=str(record.table),
         output_table=str(record.output_table),
         rows=record.rows,
@@ -153,6 +159,7 @@ def look(cloud: Cloud, job: str, *, plan_of: Callable[[], ChunkPlan], stall_seco
         reason=record.reason,
         failures=_failures(cloud, job, work.failed if work else ()),
         certificate=certificate_of(cloud, record),
+        shift=shift_of_job(cloud, record),
         troubles=list_troubles(tracker, record, missing),
         stalled_seconds=stall.seconds if stall else None,
         stragglers=stall.stragglers if stall else (),
@@ -168,6 +175,16 @@ def certificate_of(cloud: Cloud, record: JobRecord) -> Certificate | None:
         return Certificate.from_json(cloud.store.get(cloud.names.certificate(record.job)))
     except NoSuchObject:
         return None  # clean-up took it
+
+
+def shift_of_job(cloud: Cloud, record: JobRecord) -> Shift | None:
+    """Give how far a job's rows are from the training rows; None if nobody has compared them."""
+    if record.state not in {JobState.SUCCEEDED, JobState.FAILED}:
+        return None
+    try:
+        return Shift.from_json(cloud.store.get(cloud.names.shift(record.job)))
+    except NoSuchObject:
+        return None
 
 
 def _work(

@@ -18,7 +18,7 @@ from skfleet.runs import FIRST_RUN, chunk_plan
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.contracts.jobs import JobRecord, JobSpec
+from skfleet_common.contracts.jobs import JobRecord, JobSpec, ModelRef
 from skfleet_common.contracts.states import JobState
 
 
@@ -61,6 +61,7 @@ def submit(
         run=FIRST_RUN,
         model=spec.model,
         digest=spec.digest,
+        more_models=spec.more_models,
         table=spec.table,
         output_table=spec.output_table,
         rows=spec.rows,
@@ -114,11 +115,19 @@ def _cancel(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
 
 
 def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, now: datetime) -> JobSpec:
+    first, *others = [ModelRef(name=it.manifest.name, digest=it.digest) for it in prepared.bundles]
+    usual = {column.name for column in prepared.bundles[0].manifest.outputs}
+    of_model = [column for column in prepared.output_columns if column.source not in {"id", "carried"}]
+    is_plain = not others and request.max_drift is None and all(it.name in usual for it in of_model)
     return JobSpec(
+        # An older worker would score with the first model alone, fail the job, or publish what has drifted: it
+        # must not take it.
+        schema_version=1 if is_plain else JobSpec.WRITES,
         job=job,
         fleet=fleet,
-        model=prepared.bundle.manifest.name,
-        digest=prepared.bundle.digest,
+        model=first.name,
+        digest=first.digest,
+        more_models=tuple(others),
         table=prepared.source.table.name,
         id_columns=tuple(column.name for column in prepared.id_columns),
         split_column=prepared.split_column.name,
@@ -133,4 +142,5 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
         on_drift=request.on_drift,
         max_rejects=request.max_rejects,
         cascade_views=request.cascade_views,
+        max_drift=request.max_drift,
     )

@@ -188,8 +188,9 @@ class TrivialBundle:
     """A model that needs no feature and refuses no row."""
 
     manifest = SimpleNamespace(features=(), feature_columns=())
+    sketcher = None
 
-    def score(self, features: pa.RecordBatch) -> Scored:
+    def score(self, features: pa.RecordBatch, *_: object, **__: object) -> Scored:
         rows = features.num_rows
         outputs = pa.RecordBatch.from_pydict({"prediction": pa.array([True] * rows)})
         return Scored(rejected=[], kept=np.ones(rows, dtype=bool), outputs=outputs)
@@ -197,6 +198,9 @@ class TrivialBundle:
 
 class TrivialModels:
     """The one model, whatever is asked for."""
+
+    def keep(self, _count: int) -> None:
+        """Nothing is opened."""
 
     def open(self, *_: Sequence[str]) -> TrivialBundle:
         return TrivialBundle()

@@ -104,12 +104,12 @@ def presence(worker: str, *, allow_joblib: bool) -> WorkerPresence:
 def test_the_preflight_knows_which_workers_read_pickles(files: dict[str, bytes]) -> None:
     manifest = FeatureManifest.from_json(files[MANIFEST_FILE])
     with pytest.raises(Refused, match=r"No live worker can score with model.*a: .*SKFLEET_ALLOW_JOBLIB"):
-        check_workers(manifest, [presence("a", allow_joblib=False)])
+        check_workers([manifest], [presence("a", allow_joblib=False)])
     (warning,) = check_workers(
-        manifest, [presence("a", allow_joblib=False), presence("b", allow_joblib=True)]
+        [manifest], [presence("a", allow_joblib=False), presence("b", allow_joblib=True)]
     )
     assert warning.startswith("1 of 2 live workers cannot score with it. a: ")
-    assert check_workers(manifest, [presence("b", allow_joblib=True)]) == []
+    assert check_workers([manifest], [presence("b", allow_joblib=True)]) == []
 
 
 def test_a_pickle_somebody_made_is_read_only_when_it_is_trusted(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ def test_a_chunk_of_rejected_rows_alone_is_done_and_has_no_output(fleet: Fleet) 
     assert (record.rows_scored, record.rows_rejected) == (0, 4_000)
     assert all(commit.output_key is None for commit in strict.cloud.tracker.commits(job, range(4)))
     strict.assert_published(job, rows=0)
+    # So the list of rejects has its sketch.
+    shift = find_job(strict.cloud, job).status().shift
+    assert shift is not None
+    (column,) = shift.columns
+    assert (shift.rows, column.column, column.most.scored) == (0, "rejected rows", 1.0)
 
 
 def rejects_of(job: str, fleet: Fleet) -> list[dict[str, object]]:

@@ -255,10 +255,10 @@ class Scribbler(RegressorMixin, BaseEstimator):
 
 
 REFUSALS = [
-    (object(), "holds something of type object, which has no predict and so is no model"),
+    (object(), "holds something of type object, which has no predict and no transform, and so says nothing"),
     (LogisticRegression, "holds the class LogisticRegression, not a fitted model"),
-    (StandardScaler(), "of type StandardScaler, which has no predict"),
-    (KMeans(2), "is a clusterer, and only classifiers and regressors are scored"),
+    (StandardScaler(), "The model is not fitted"),
+    (KMeans(2), "The model is not fitted"),
     (LogisticRegression(), "The model is not fitted"),
     (LinearRegression(), "The model is not fitted"),
     (LinearRegression().fit([[0, 1], [1, 0]], [0, 1]), "fitted on 2 columns, but the sample has 3"),

@@ -25,15 +25,18 @@ from skfleet_common.contracts.jobs import (
     IfExists,
     JobRecord,
     JobSpec,
+    ModelRef,
     OnDrift,
     OutputColumn,
 )
 from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, decode, encode
 from skfleet_common.contracts.runs import RunPlan
 from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
+from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftKind
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.troubles import Trouble
 from skfleet_common.contracts.workers import Holding, WorkerPresence
+from skfleet_common.model.sketch import Sketch, Sketches
 
 FIXTURES = Path(__file__).parent.parent / "contract" / "fixtures"
 
@@ -45,9 +48,33 @@ CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 23, 7, 44, tzinfo=UTC)
 CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
 
+SHIFT = Shift(
+    rows=20_001,
+    rows_unknown=1_000,
+    columns=(
+        ColumnShift(
+            column="dep_delay",
+            model="flights-delay",
+            kind=ShiftKind.FEATURE,
+            psi=0.75,
+            chance=0.0625,
+            null_rate=0.5,
+            trained_null_rate=0.25,
+            unseen_rate=0.125,
+            most=BinShift(label="above 1301", trained=0.0, scored=0.375),
+            bins=(BinShift(label="above 1301", trained=0.0, scored=0.375),),
+        ),
+    ),
+    columns_compared=19,
+    columns_left_out=1,
+    why_not="the model's manifest is gone",
+)
+
 #: One of every shape that is written today, with every field given.
 TODAY: dict[str, StoredShape] = {
-    "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1),
+    "chunk_message": ChunkMessage(
+        job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
+    ),
     "publish_message": PublishMessage(job=JOB, run=2, failures=1),
     "chunk_plan": ChunkPlan(
         chunks=(
@@ -78,6 +105,39 @@ TODAY: dict[str, StoredShape] = {
         on_drift=OnDrift.WARN,
         max_rejects=5,
         cascade_views=True,
+        max_drift=0.25,
+    ),
+    "job_spec_of_several": JobSpec(
+        schema_version=2,
+        job=JOB,
+        fleet="local",
+        model="flights-delay",
+        digest=DIGEST,
+        table=FLIGHTS,
+        id_columns=("id",),
+        split_column="id",
+        split_type="bigint",
+        output_table=SCORES,
+        output_columns=(
+            OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),
+            OutputColumn(
+                name="flights_delay_prediction",
+                warehouse_type="boolean",
+                source="prediction",
+                output="prediction",
+            ),
+            OutputColumn(
+                name="flights_diverted_decision",
+                warehouse_type="double precision",
+                source="decision",
+                model=1,
+                output="decision",
+            ),
+        ),
+        created_at=CREATED,
+        rows=20_003,
+        chunks=10,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
     "commit_done": Commit(
         job=JOB,
@@ -125,6 +185,7 @@ TODAY: dict[str, StoredShape] = {
         token="nightly-2026-11-23",
         asks="5f" * 32,
         reason="1 of 10 chunks failed.",
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
         rows_scored=20_002,
         rows_rejected=1,
         finished_at=FINISHED,
@@ -149,7 +210,21 @@ TODAY: dict[str, StoredShape] = {
         ids_unique=True,
         checksum="a7" * 16,
         drift=(ChunkDrift(chunk=7, rows_planned=10_000, rows_read=10_001),),
+        shift=SHIFT.brief(),
         certified_at=FINISHED,
+        more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
+    ),
+    "shift": SHIFT,
+    "sketches": Sketches(
+        models=(
+            Sketch(
+                rows=20_001,
+                rejected_rows=3,
+                features={"dep_delay": (0, 20_000, 1, 0)},
+                rejected={"dep_delay": (0, 0, 0, 3)},
+                scores={"proba_true": (20_001, 0)},
+            ),
+        )
     ),
     "trouble": Trouble(
         job=JOB,
@@ -166,6 +241,7 @@ TODAY: dict[str, StoredShape] = {
         supervisor_pid=4711,
         scorer_pids=(4712, 4713),
         versions={"scikit-learn": "1.9.0"},
+        allow_joblib=True,
         working_on=(f"{JOB} chunk 7",),
         holdings=(Holding(job=JOB, run=2, chunk=7, attempts=2, rows_read=5_000, seconds=1.5),),
         seen_at=CREATED,

@@ -15,13 +15,13 @@ import structlog
 from skfleet_common.contracts.errors import UnreadableValue
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, OnDrift
 from skfleet_common.contracts.messages import ChunkMessage
-from skfleet_common.model.bundle import Bundle
 from skfleet_common.model.checksum import Checksum
+from skfleet_common.model.sketch import NO_SKETCHES, SKETCH_KEY, Sketches
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.bench import Workbench
 from skfleet_worker.careful import CarefulReader
 from skfleet_worker.completion import close_chunk
-from skfleet_worker.isolation import score_batch
+from skfleet_worker.job_models import JobModels
 from skfleet_worker.outcomes import ChunkQuarantined, ChunkRefused
 from skfleet_worker.output import PartFile, rejected_rows, scored_rows
 from skfleet_worker.quarantine import Quarantine, too_many_in_chunk
@@ -42,6 +42,7 @@ class Tally:
     rows_scored: int = 0
     rows_rejected: int = 0
     checksum: Checksum = field(default_factory=Checksum)
+    sketches: Sketches = NO_SKETCHES
     seconds_reading: float = 0.0
     seconds_scoring: float = 0.0
     seconds_writing: float = 0.0
@@ -56,10 +57,10 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
     """
     attempt = uuid.uuid4().hex
     source = bench.sources.of(message.job)
-    bundle = bench.models.open(source.spec.model, source.spec.digest)
-    source.check(bundle.manifest)
+    models = JobModels.of(source.spec, bench.models)
+    source.check(models.manifests)
     bench.report(0)
-    work = _ChunkWork(message, bench, source, bundle)
+    work = _ChunkWork(message, bench, source, models)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         try:
             tally = work.score(Path(folder))
@@ -108,7 +109,7 @@ class _ChunkWork:
     message: ChunkMessage
     bench: Workbench
     source: Source
-    bundle: Bundle
+    models: JobModels
 
     def score(self, folder: Path, *, carefully: bool = False) -> Tally:
         """Score the chunk's batches into files below ``folder``, up to the first that shows it is in vain.
@@ -129,6 +130,10 @@ class _ChunkWork:
                 self.bench.report(tally.rows_read)
                 if self._is_in_vain(tally):
                     break
+            if tally.sketches.models:
+                # A chunk without scored rows has no other file.
+                described = tally.output if tally.rows_scored else tally.rejects
+                described.describe(SKETCH_KEY, tally.sketches.to_json())
         tally.seconds_reading = reading.seconds
         return tally
 
@@ -136,7 +141,7 @@ class _ChunkWork:
         reader = CarefulReader(
             self.bench.warehouse.reader,
             self.source,
-            features=self.bundle.manifest.feature_columns,
+            features=self.models.feature_columns,
             batch_rows=self.bench.batch_rows,
         )
         within = self.message.chunk.range
@@ -150,8 +155,7 @@ class _ChunkWork:
     def _take(self, batch: SourceBatch, tally: Tally) -> None:
         spec = self.source.spec
         began = time.perf_counter()
-        scored = score_batch(
-            self.bundle.score,
+        scored = self.models.score(
             batch,
             most=tally.quarantine.left,
             report=partial(self.bench.report, tally.rows_read),
@@ -166,6 +170,7 @@ class _ChunkWork:
             rows = scored_rows(spec.output_columns, batch, scored)
             tally.checksum += Checksum.of(rows)
             tally.output.write(rows)
+        tally.sketches += scored.sketches
         tally.rows_scored += scored.outputs.num_rows
         tally.rows_rejected += len(scored.rejected)
         tally.seconds_scoring += done - began

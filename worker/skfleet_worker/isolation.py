@@ -12,6 +12,7 @@ import structlog
 from skfleet_common.contracts.errors import SkfleetError
 from skfleet_common.model.arrays import BoolArray
 from skfleet_common.model.scoring import Reject, Scored
+from skfleet_common.model.sketch import NO_SKETCHES
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.outcomes import frames_of
 
@@ -99,7 +100,8 @@ def _joined(
         ]
     outputs = [part.outputs for _, part in parts if part.outputs.num_rows]
     joined = pa.concat_batches(outputs) if outputs else _nothing(parts)
-    return Scored(sorted(rejected, key=lambda reject: reject.row), kept, joined)
+    sketches = sum((part.sketches for _, part in parts), start=NO_SKETCHES)
+    return Scored(sorted(rejected, key=lambda reject: reject.row), kept, joined, sketches)
 
 
 def _nothing(parts: list[tuple[int, Scored]]) -> pa.RecordBatch:

@@ -35,6 +35,11 @@ class Models:
         self._trust = trust
         self._folder = cache / "models"
         self._open: OrderedDict[str, Bundle] = OrderedDict()
+        self._kept = KEPT_OPEN
+
+    def keep(self, bundles: int) -> None:
+        """Keep so many bundles open at least: those of one job must not push each other out."""
+        self._kept = max(KEPT_OPEN, bundles)
 
     def open(self, model: str, digest: str) -> Bundle:
         """Give the bundle, verified against its digest.
@@ -53,7 +58,7 @@ class Models:
         bundle = self._open_files(model, digest)
         self._trust.check_name(bundle.manifest.name, model=model, digest=digest)
         self._open[digest] = bundle
-        if len(self._open) > KEPT_OPEN:
+        while len(self._open) > self._kept:
             self._open.popitem(last=False)
         return bundle
 

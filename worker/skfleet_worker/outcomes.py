@@ -39,13 +39,21 @@ class ChunkQuarantined(ChunkRefused):
         self.rejects_key = rejects_key
 
 
-class TooManyQuarantined(JobFailed):
-    """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
+class NamingFailure(JobFailed):
+    """The job has failed for values of its rows, which its record may name, but no log."""
 
     def __init__(self, sentence: str, *, naming: str) -> None:
         super().__init__(sentence)
-        #: A sentence that names rows by their ids.
+        #: One or more sentences that name rows or levels.
         self.naming = naming
+
+
+class TooManyQuarantined(NamingFailure):
+    """More rows cannot be read or scored than the job allows. The user mends them, or allows more."""
+
+
+class ShiftedTooFar(NamingFailure):
+    """The rows have drifted from the training rows by more than the job allows. The user trains again."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def weigh(
     if _may_pass(error) or isinstance(error, OSError):
         return _of_surroundings(reason, setbacks=setbacks, most=SETBACKS_AN_ATTEMPT * max_attempts)
     if isinstance(error, _FOR_THE_WHOLE_JOB) and not isinstance(error, NotReproducibleHere):
-        naming = error.naming if isinstance(error, TooManyQuarantined) else ""
+        naming = error.naming if isinstance(error, NamingFailure) else ""
         return Failure(Blame.JOB, reason, naming)
     if isinstance(error, ChunkRefused):
         return _of_chunk(error, reason)

@@ -39,6 +39,11 @@ class PartFile(AbstractContextManager["PartFile"]):
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
+    def describe(self, key: str, value: bytes) -> None:
+        """Add to the file's own metadata; a file without rows has none."""
+        if self._writer is not None:
+            self._writer.add_key_value_metadata({key: value})
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -23,6 +23,7 @@ from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
 from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
+from skfleet_worker.shift import Gathered, stored_shift
 from skfleet_worker.turn import give_turn_back, take_turn
 
 log = structlog.get_logger()
@@ -58,7 +59,8 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         return
     take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
-    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench))
+    gathered = Gathered(cloud, spec)
+    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, gathered))
     _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
 
@@ -122,7 +124,9 @@ def _succeed(
 ) -> None:
     """Certify a job whose output is published, and move it to SUCCEEDED."""
     tracker, now = bench.cloud.tracker, datetime.now(UTC)
-    certificate = certify(spec, plan, commits, run=message.run, published=published, now=now)
+    # Written before the publication, by whoever published.
+    shift = stored_shift(bench.cloud, message.job)
+    certificate = certify(spec, plan, commits, run=message.run, published=published, now=now, shift=shift)
     # Whoever published may have written it before it died: the first one stands.
     bench.cloud.store.put_new(bench.cloud.names.certificate(message.job), certificate.to_json())
     if not certificate.adds_up:
@@ -171,22 +175,29 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
         raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
 
 
-def _parts(commits: Sequence[Commit], bench: Workbench) -> Iterator[pa.RecordBatch]:
-    """Stream the committed outputs; one file at a time is on this host."""
+def _parts(commits: Sequence[Commit], bench: Workbench, gathered: Gathered) -> Iterator[pa.RecordBatch]:
+    """Stream the committed outputs; one file at a time is on this host.
+
+    Raises:
+        JobFailed: the rows are farther from the training rows than the job allows, or outputs are lost.
+    """
     rows = 0
     for commit in commits:
         if (key := commit.output_key) is None:
+            gathered.take_rejects(commit)
             continue
         with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
             path = Path(folder) / "part.parquet"
             _fetch(key, path, commit, bench)
             with pq.ParquetFile(path) as part:
+                gathered.take(part.metadata.metadata, rows=commit.rows_scored)
                 for batch in part.iter_batches(batch_size=bench.settings.batch_rows):
                     yield batch
                     rows += batch.num_rows
                     bench.report(rows)
     # What has been streamed is about to take effect.
     bench.check_lease()
+    gathered.settle()
 
 
 def _fetch(key: str, path: Path, commit: Commit, bench: Workbench) -> None:

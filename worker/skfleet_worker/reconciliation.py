@@ -10,6 +10,7 @@ from skfleet_common.contracts.certificates import Certificate, ChunkDrift
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec, OnDrift
+from skfleet_common.contracts.shifts import Shift
 from skfleet_common.model.checksum import Checksum
 from skfleet_common.tables.port import Published
 
@@ -57,6 +58,7 @@ def certify(
     run: int,
     published: Published,
     now: datetime,
+    shift: Shift | None = None,
 ) -> Certificate:
     """Give the certificate of a job whose output is published."""
     checksum = Checksum()
@@ -68,6 +70,7 @@ def certify(
         run=run,
         model=spec.model,
         digest=spec.digest,
+        more_models=spec.more_models,
         table=spec.table,
         output_table=spec.output_table,
         chunks=len(plan.chunks),
@@ -82,6 +85,7 @@ def certify(
         ids_unique=bool(id_columns_of(spec)),
         checksum=str(checksum),
         drift=tuple(chunk for chunk in drift if chunk is not None),
+        shift=None if shift is None else shift.brief(),
         certified_at=now,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skfleet_common.aws.session import Cloud
@@ -29,21 +30,23 @@ class Source:
         """The columns that go into the output as they are read."""
         return tuple(column.name for column in self.spec.output_columns if is_verbatim(column))
 
-    def check(self, manifest: FeatureManifest) -> None:
-        """Refuse a table that is no longer what the job was planned on.
+    def check(self, manifests: Sequence[FeatureManifest]) -> None:
+        """Refuse a table that is no longer what the job was planned on; ``manifests`` are its models'.
 
         Raises:
             SourceChanged: a needed column is gone or has another type.
-            JobFailed: the spec asks for what the model does not give.
+            JobFailed: the spec asks for what its model does not give.
         """
-        given = {column.name for column in manifest.output_columns()}
+        given = [{column.name for column in manifest.all_outputs} for manifest in manifests]
         for output in self.spec.output_columns:
-            if not is_verbatim(output) and output.name not in given:
+            if is_verbatim(output):
+                continue
+            if output.model >= len(given) or output.of_model not in given[output.model]:
                 raise JobFailed(
                     f"The job's stored spec asks for the output column {output.name}, which its model does "
                     "not give; submit the job again."
                 )
-        for feature in manifest.features:
+        for feature in (feature for manifest in manifests for feature in manifest.features):
             column = self._column(feature.column)
             if column.dtype is not feature.dtype:
                 raise self._changed(column, f"{feature.dtype.value} values, as the model wants them")

@@ -7,8 +7,9 @@ from datetime import datetime
 from pydantic import NonNegativeInt, PositiveInt, computed_field
 
 from skfleet_common.contracts.chunks import TableName
-from skfleet_common.contracts.jobs import JobId, Name, Sha256
+from skfleet_common.contracts.jobs import JobId, ModelRef, Name, Sha256
 from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.shifts import Shift
 
 
 class ChunkDrift(Shape):
@@ -45,7 +46,11 @@ class Certificate(StoredShape):
     #: Checksum of the published rows' values, whatever their order and chunks (see model/checksum.py).
     checksum: str
     drift: tuple[ChunkDrift, ...] = ()
+    #: How far the rows are from the training rows; None if a publisher of an earlier version wrote it.
+    shift: Shift | None = None
     certified_at: datetime
+    #: The models after the first one.
+    more_models: tuple[ModelRef, ...] = ()
 
     @property
     def rows_drifted(self) -> int:

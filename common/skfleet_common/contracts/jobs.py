@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.names import NAME_PATTERN
@@ -38,7 +38,7 @@ class OutputColumn(Shape):
     """One column of the output table.
 
     ``source`` says where a worker takes it from: ``id`` and ``carried`` columns from the
-    source table, ``prediction`` and ``probability`` columns from the model.
+    source table, the others from a model, which says what kind they are (:class:`~.kinds.Kind`).
     """
 
     name: str
@@ -46,10 +46,37 @@ class OutputColumn(Shape):
     warehouse_type: str
     source: str
     nullable: bool = True
+    #: Of the job's models, the place of the one that gives it; 0 where there is one.
+    model: NonNegativeInt = 0
+    #: What that model calls it, where the output table calls it otherwise.
+    output: str = ""
+
+    @property
+    def of_model(self) -> str:
+        """What its model calls it."""
+        return self.output or self.name
+
+
+class ModelRef(Shape):
+    """A bundle by its model's name and the SHA-256 of its manifest.json."""
+
+    name: Name
+    digest: Sha256
+
+    def __str__(self) -> str:
+        """Give what people call it."""
+        return f"{self.name}@{self.digest[:12]}"
 
 
 class JobSpec(StoredShape):
-    """What was asked for. Written once, before the first message, and never changed."""
+    """What was asked for. Written once, before the first message, and never changed.
+
+    Version 2 has several models, outputs that are given only when they are asked for, or a limit for drift: a
+    worker of version 1 would score with the first model alone, refuse the job, or publish beyond the limit.
+    All else is still written as version 1.
+    """
+
+    WRITES: ClassVar[int] = 2
 
     job: JobId
     fleet: Name
@@ -74,6 +101,21 @@ class JobSpec(StoredShape):
     max_rejects: NonNegativeInt = 0
     #: Whether views that depend on a replaced table are made anew on its successor.
     cascade_views: bool = False
+    #: The population stability index that no column may exceed; None only measures it.
+    max_drift: NonNegativeFloat | None = None
+    #: The models after the first one, which score what was read for it.
+    more_models: tuple[ModelRef, ...] = ()
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """Every model, in the order of ``OutputColumn.model``."""
+        return (ModelRef(name=self.model, digest=self.digest), *self.more_models)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What to call each model: its name, and its digest where another has the same name."""
+        called = [ref.name for ref in self.models]
+        return tuple(ref.name if called.count(ref.name) == 1 else str(ref) for ref in self.models)
 
 
 class JobRecord(StoredShape):
@@ -105,6 +147,12 @@ class JobRecord(StoredShape):
     finished_at: datetime | None = None
     #: Set when clean-up began to remove what the job left behind: from then on it cannot be retried.
     collected_at: datetime | None = None
+    more_models: tuple[ModelRef, ...] = ()
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """Every model that scores what is read."""
+        return (ModelRef(name=self.model, digest=self.digest), *self.more_models)
 
 
 class CommitOutcome(StrEnum):

@@ -82,6 +82,10 @@ class FleetNames:
         """The key of what a published job is certified to have done."""
         return f"{self.fleet}/jobs/{job}/certificate.json"
 
+    def shift(self, job: str) -> str:
+        """The key of how far a job's rows are from the training rows."""
+        return f"{self.fleet}/jobs/{job}/shift.json"
+
     def jobs_prefix(self) -> str:
         """Where everything of all jobs lies."""
         return f"{self.fleet}/jobs/"

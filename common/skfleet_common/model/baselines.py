@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import FiniteFloat, NonNegativeFloat, StrictBool, StrictInt, StrictStr
+from pydantic import FiniteFloat, NonNegativeFloat, NonNegativeInt, StrictBool, StrictInt, StrictStr
 
 from skfleet_common.contracts.shapes import Shape
 from skfleet_common.model.arrays import FloatArray
@@ -33,10 +33,17 @@ class Baseline(Shape):
     #: At :data:`QUANTILES`, of the values that are not missing: a moment's in days or seconds since
     #: 1970-01-01 UTC, a time's in seconds since midnight; empty for a category.
     quantiles: tuple[FiniteFloat, ...] = ()
+    #: The share of all rows up to each of :attr:`ends`, and above the one before.
+    shares: tuple[NonNegativeFloat, ...] = ()
     #: The most frequent levels of a category, most frequent first.
     top_levels: tuple[LevelShare, ...] = ()
     #: Levels that are not the model's are never met in training.
     unseen_rate: NonNegativeFloat = 0.0
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The different quantiles but for the smallest value, which the first of them may be nevertheless."""
+        return tuple(dict.fromkeys(self.quantiles[1:]))
 
 
 class ScoreHistogram(Shape):
@@ -45,6 +52,8 @@ class ScoreHistogram(Shape):
     output: str
     edges: tuple[FiniteFloat, ...]
     shares: tuple[NonNegativeFloat, ...]
+    #: Rows that were counted; 0 where nobody wrote it down.
+    rows: NonNegativeInt = 0
 
 
 def of_numbers(values: FloatArray, *, nulls: int) -> Baseline:
@@ -52,7 +61,9 @@ def of_numbers(values: FloatArray, *, nulls: int) -> Baseline:
     # Quantiles are values that were there: nothing between two of them, which a boolean cannot be.
     known = values[~np.isnan(values)] if nulls else values
     quantiles = np.quantile(known, QUANTILES, method="inverted_cdf")
-    return Baseline(null_rate=nulls / len(values), quantiles=tuple(quantiles.tolist()))
+    baseline = Baseline(null_rate=nulls / len(values), quantiles=tuple(quantiles.tolist()))
+    up_to = np.array([0, *(np.count_nonzero(known <= end) for end in baseline.ends)])
+    return baseline.model_copy(update={"shares": tuple((np.diff(up_to) / len(values)).tolist())})
 
 
 def of_levels(counts: Sequence[tuple[int | str, int]], *, rows: int, nulls: int) -> Baseline:

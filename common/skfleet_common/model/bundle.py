@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere
+from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, UsageError
+from skfleet_common.contracts.kinds import Kind
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.fit import FittedBundle
@@ -21,7 +23,9 @@ from skfleet_common.model.golden import replay
 from skfleet_common.model.inputs import is_of_kind
 from skfleet_common.model.manifest import BundleFile, FeatureManifest
 from skfleet_common.model.model_file import ModelFormat, check_format, dump_model, load_model
+from skfleet_common.model.offers import lacks
 from skfleet_common.model.scoring import Scored, Scorer
+from skfleet_common.model.sketch import Sketcher
 from skfleet_common.model.versions import check_versions
 
 MANIFEST_FILE = "manifest.json"
@@ -45,11 +49,14 @@ class Bundle:
         #: The model itself. One that skfleet trained is a pipeline, and takes the frame that
         #: ``preprocessing.source_frame`` makes; one that was registered takes what it was fitted on.
         self.pipeline = pipeline
+        #: Counts scored rows for :mod:`~skfleet_common.model.shift`; None where nothing tells of training.
+        self.sketcher = Sketcher.of(manifest)
         self._scorer = Scorer(
             pipeline,
             features=manifest.features,
             targets=manifest.targets,
             outputs=manifest.outputs,
+            more=manifest.more_outputs,
             takes=manifest.takes,
             dtype=manifest.feature_dtype,
         )
@@ -79,17 +86,48 @@ class Bundle:
         with blaming(f"The model {self.manifest.name}", "asked for probabilities"):
             return self._scorer.predictor.predict_proba(self._scorer.features(frame))
 
+    def decision_function(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Give signed distances: one a row of two classes or of outliers, a column a class of more.
+
+        Raises:
+            UsageError: the model has none.
+        """
+        decisions = self._of_kind(frame, Kind.DECISION)
+        return decisions[:, 0] if decisions.shape[1] == 1 else decisions
+
+    def transform(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Give what the model makes of each row, a column a component.
+
+        Raises:
+            UsageError: it makes nothing.
+        """
+        return self._of_kind(frame, Kind.TRANSFORMED)
+
     def features(self, frame: pd.DataFrame) -> Any:
         """Give what the model is called with: the feature array, unless it was registered."""
         return self._scorer.features(frame)
 
-    def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
-        """Score rows as a reader gives them."""
-        return self._scorer.score(batch)
+    def score(
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        names: Collection[str] | None = None,
+        *,
+        sketcher: Sketcher | None = None,
+    ) -> Scored:
+        """Score rows as a reader gives them; ``names`` are the outputs to give, else the usual ones."""
+        return self._scorer.score(batch, names, sketcher=sketcher)
 
     def replay(self, golden: bytes) -> None:
         """Score the golden rows again and refuse the bundle if it cannot be reproduced here."""
         replay(golden, self._scorer, tolerance=self.manifest.tolerance)
+
+    def _of_kind(self, frame: pd.DataFrame, kind: Kind) -> npt.NDArray[Any]:
+        names = [column.name for column in self.manifest.all_outputs if column.source == kind]
+        if not names:
+            raise UsageError(lacks(self.manifest, kind))
+        with blaming(f"The model {self.manifest.name}", f"asked for its {kind} outputs"):
+            outputs = self._scorer.outputs(self._scorer.features(frame), names)
+        return np.column_stack([outputs.column(name).to_numpy() for name in names])
 
 
 def pack(fitted: FittedBundle, *, report: bool = False) -> dict[str, bytes]:

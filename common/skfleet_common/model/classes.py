@@ -94,6 +94,23 @@ def one_a_row(predicted: Any, *, rows: int) -> npt.NDArray[Any]:
     return raw
 
 
+def table_of(given: Any, *, rows: int) -> FloatArray:
+    """Give an answer of any number of columns.
+
+    Raises:
+        Misbehaved: it is no table of numbers with a row a row.
+    """
+    raw = dense(given)
+    if raw.ndim == 1:
+        raw = raw.reshape(-1, 1)
+    if raw.ndim != 2 or len(raw) != rows or raw.dtype.kind not in "biuf":  # noqa: PLR2004
+        raise Misbehaved(
+            f"The model gives {raw.dtype} of shape {raw.shape} for {counted(rows)}; it must give numbers, a "
+            "row for each."
+        )
+    return raw.astype(np.float64, copy=False)
+
+
 def dense(given: Any) -> npt.NDArray[Any]:
     """Give an estimator's answer as an array, whether it was one, a list, a data frame or sparse."""
     return np.asarray(given.toarray() if hasattr(given, "toarray") else given)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from sklearn.compose import ColumnTransformer
@@ -22,10 +24,11 @@ from skfleet_common.model.arrays import (
 )
 from skfleet_common.model.encodings import Codes, Encoding
 from skfleet_common.model.manifest import Feature, FeatureDtype, FeatureKind
-from skfleet_common.model.moments import BEYOND, beyond, moment_parts
+from skfleet_common.model.moments import BEYOND, as_numbers, beyond, moment_parts
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
 from skfleet_common.model.preprocessing import NumberGroup, category_name, number_groups, source_columns
 from skfleet_common.model.refusals import NullRefused, UnseenLevel, counted
+from skfleet_common.model.sketch import Sketch, Sketcher
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class FeatureArray:
     rejects: dict[int, str] = field(default_factory=dict)
     #: Of these, the rows that no policy asked to reject.
     unforeseen: frozenset[int] = frozenset()
+    #: If one was asked for.
+    sketch: Sketch | None = None
 
 
 class FeatureBuilder:
@@ -64,8 +69,10 @@ class FeatureBuilder:
         }
         self.width = max((part.stop for part in self._slices.values()), default=0)
 
-    def build(self, source: pa.RecordBatch | pa.Table) -> FeatureArray:
+    def build(self, source: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> FeatureArray:
         """Give the features of every row of ``source``, in which columns may come in any order.
+
+        With ``sketcher``, also a sketch of them.
 
         Raises:
             MissingColumn: a feature is not there.
@@ -78,6 +85,8 @@ class FeatureBuilder:
         plain: dict[int, list[FloatArray]] = {}
         rejects: dict[int, str] = {}
         unforeseen: dict[int, str] = {}
+        #: What a sketch is drawn from, by feature.
+        seen: dict[int, npt.NDArray[Any]] = {}
         for position, feature in enumerate(self._features):
             array = canonical_array(source, feature.column, feature.dtype)
             for flags, reason in unusable(array):
@@ -88,16 +97,23 @@ class FeatureBuilder:
                 codes = encoding.codes(array)
                 _screen_levels(feature, codes, rejects, unseen=encoding.unseen)
                 encoding.write(codes, X[:, self._slices[category_name(position)]])
+                seen[position] = codes
             elif feature.kind is FeatureKind.MOMENT:
                 plain[position] = moment_parts(array, feature.parts)
+                if sketcher is not None:
+                    seen[position] = as_numbers(array)
             else:
                 plain[position] = [numbers(array)]
+                seen[position] = plain[position][0]
         for group, transformer in self._groups:
             values = [part for position in group.features for part in plain[position]]
             into = X[:, self._slices[group.name]]
             self._write_numbers(group, transformer, values, into, rejects=rejects, unforeseen=unforeseen)
         every = dict(sorted((unforeseen | rejects).items()))
-        return FeatureArray(X, every, frozenset(unforeseen.keys() - rejects.keys()))
+        sketch = None
+        if sketcher is not None:
+            sketch = sketcher.sketch_features(seen, rows=source.num_rows, rejected=list(every))
+        return FeatureArray(X, every, frozenset(unforeseen.keys() - rejects.keys()), sketch)
 
     def build_for_training(self, table: pa.Table) -> FloatArray:
         """Give the features of rows that no policy rejects.

@@ -26,7 +26,6 @@ from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.notices import Notice
 from skfleet_common.model.oos_table import out_of_sample_table
-from skfleet_common.model.outputs import output_columns_of
 from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
@@ -101,12 +100,13 @@ def _fit(
     )
     fitted = fit_to(rows, asked, choices, on_rows=on_rows)
     targets = rows.targets.described
-    outputs = output_columns_of(targets, fitted.scores)
+    outputs = fitted.outputs
     scorer = Scorer(
         fitted.model,
         features=fitted.features,
         targets=targets,
         outputs=outputs,
+        more=fitted.more_outputs,
         takes=fitted.takes,
         dtype=asked.traits.dtype,
     )
@@ -134,6 +134,7 @@ def _fit(
         target=targets[0],
         further_targets=targets[1:],
         outputs=outputs,
+        more_outputs=fitted.more_outputs,
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
         scores=score_histograms(said),

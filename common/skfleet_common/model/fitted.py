@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 
+from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.choices import FitChoices
 from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.estimators.assembly import Assembly
@@ -28,6 +29,7 @@ from skfleet_common.model.importance import importance_of
 from skfleet_common.model.inputs import FEATURES_STEP, MODEL_STEP
 from skfleet_common.model.manifest import Feature, Takes, TransformedFeature
 from skfleet_common.model.model_file import dump_model
+from skfleet_common.model.offers import PROBED_ROWS, outputs_of, scores_of
 from skfleet_common.model.out_of_sample import (
     HOLDOUT_SHARE,
     MAX_EVALUATED_ROWS,
@@ -39,15 +41,12 @@ from skfleet_common.model.out_of_sample import (
     predict_out_of_sample,
     take,
 )
-from skfleet_common.model.predictor import Predictor, Scores, scores_of
+from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.training import TrainingRows
 from skfleet_common.model.training_inputs import training_inputs
 
 #: Libraries beside scikit-learn whose version can change what a model computes.
 _LIBRARIES = ("lightgbm", "xgboost")
-
-#: Rows that tell what an estimator answers with.
-_PROBED_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,9 @@ class FittedModel:
     takes: Takes
     features: tuple[Feature, ...]
     transformed: tuple[TransformedFeature, ...]
-    scores: Scores
+    #: The columns that it adds to a table, and those that it adds where they are asked for.
+    outputs: tuple[OutputColumn, ...]
+    more_outputs: tuple[OutputColumn, ...]
     tolerance: float
     #: Of the libraries that it is made of beside skfleet's own.
     versions: dict[str, str]
@@ -127,11 +128,24 @@ def fit_to(
             look=look,
         )
     estimator = fitter.fit(np.arange(len(y)))
-    with blaming(asked.asked, "asked for predictions"):
-        scores = scores_of(
-            estimator, rows.targets.described, take(inputs.X, np.arange(min(len(y), _PROBED_ROWS)))
-        )
     transformer = inputs.transformer
+    features = inputs.features if transformer is None else with_fills(inputs.features, transformer)
+    transformed = (
+        ()
+        if transformer is None
+        else transformed_features(inputs.features, transformer, dtype=asked.traits.dtype)
+    )
+    described = rows.targets.described
+    with blaming(asked.asked, "asked for predictions"):
+        probed = take(inputs.X, np.arange(min(len(y), PROBED_ROWS)))
+        outputs, more_outputs = outputs_of(
+            estimator,
+            described,
+            probed,
+            scores=scores_of(estimator, described, probed),
+            inputs=[feature.name for feature in transformed] or [feature.column for feature in features],
+            tolerance=assembly.tolerance,
+        )
     return FittedModel(
         model=(
             estimator
@@ -139,13 +153,10 @@ def fit_to(
             else Pipeline([(FEATURES_STEP, transformer), (MODEL_STEP, estimator)])
         ),
         takes=inputs.takes,
-        features=inputs.features if transformer is None else with_fills(inputs.features, transformer),
-        transformed=(
-            ()
-            if transformer is None
-            else transformed_features(inputs.features, transformer, dtype=asked.traits.dtype)
-        ),
-        scores=scores,
+        features=features,
+        transformed=transformed,
+        outputs=outputs,
+        more_outputs=more_outputs,
         tolerance=assembly.tolerance,
         versions=_versions(estimator),
         metrics=metrics | _figures(held, rows, skipped),

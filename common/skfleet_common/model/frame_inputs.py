@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.arrays import CANONICAL, canonical_array, level_codes, missing, numbers
+from skfleet_common.model.bins import raw_codes
 from skfleet_common.model.manifest import Feature, Takes
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
 from skfleet_common.model.refusals import NullRefused, UnseenLevel
+from skfleet_common.model.sketch import Sketch, Sketcher
 
 #: What an array of floats can hold; any other column makes it an array of objects.
 NUMERIC = frozenset(
@@ -39,6 +41,7 @@ class FrameInputs:
     X: Any
     rejects: dict[int, str] = field(default_factory=dict)
     unforeseen: frozenset[int] = frozenset()
+    sketch: Sketch | None = None
 
 
 class FrameBuilder:
@@ -49,23 +52,28 @@ class FrameBuilder:
         self._takes = takes
         self._is_numeric = all(feature.dtype in NUMERIC and not feature.levels for feature in features)
 
-    def build(self, source: pa.RecordBatch | pa.Table) -> FrameInputs:
+    def build(self, source: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> FrameInputs:
         """Give the columns in the model's order; see :meth:`inputs.InputBuilder.build`."""
         rejects: dict[int, str] = {}
         arrays = [canonical_array(source, f.column, f.dtype) for f in self._features]
         for feature, array in zip(self._features, arrays, strict=True):
             _screen(feature, array, rejects)
         rejects = dict(sorted(rejects.items()))
+        sketch = None
+        if sketcher is not None:
+            seen = {place: raw_codes(arrays[place], self._features[place]) for place in sketcher.features}
+            sketch = sketcher.sketch_features(seen, rows=source.num_rows, rejected=list(rejects))
         if self._takes is Takes.ARRAY and self._is_numeric:
             plain = [numbers(array) for array in arrays]
-            return FrameInputs(np.column_stack(plain) if plain else np.empty((0, 0)), rejects)
+            X = np.column_stack(plain) if plain else np.empty((0, 0))
+            return FrameInputs(X, rejects, sketch=sketch)
         columns = {
             feature.column: pandas_column(array, feature, rejects=rejects)
             for feature, array in zip(self._features, arrays, strict=True)
         }
         frame = pd.DataFrame(columns)
         X = frame if self._takes is Takes.FRAME else frame.astype(object).to_numpy(dtype=object)
-        return FrameInputs(X, rejects)
+        return FrameInputs(X, rejects, sketch=sketch)
 
 
 def pandas_column(array: pa.Array, feature: Feature, *, rejects: dict[int, str]) -> pd.Series:

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from skfleet_common.model.features import FeatureBuilder
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.manifest import Feature, FeatureDtype, Takes
+from skfleet_common.model.sketch import Sketch, Sketcher
 
 #: The steps of the pipeline that a bundle holds whose features skfleet builds.
 FEATURES_STEP = "features"
@@ -32,12 +33,18 @@ class Built(Protocol):
     def unforeseen(self) -> frozenset[int]:
         """Of these, the rows that no policy asked to reject."""
 
+    @property
+    def sketch(self) -> Sketch | None:
+        """The rows counted into bins, if that was asked for."""
+
 
 class InputBuilder(Protocol):
     """What stands between a reader's batch and the model."""
 
-    def build(self, source: pa.RecordBatch | pa.Table) -> Built:
+    def build(self, source: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> Built:
         """Give the inputs of every row of ``source``, in which columns may come in any order.
+
+        With ``sketcher``, also a sketch of them.
 
         Raises:
             MissingColumn: a column is not there.

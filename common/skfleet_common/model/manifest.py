@@ -60,6 +60,8 @@ class Learning(StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+    #: There was no target: a clusterer, an outlier detector, or what only transforms.
+    UNSUPERVISED = "unsupervised"
 
 
 class InputColumn(Shape):
@@ -126,7 +128,10 @@ class TransformedFeature(Shape):
 
 
 class Target(Shape):
-    """What the model predicts; ``classes`` are in the order of the estimator's ``classes_``."""
+    """What the model predicts; ``classes`` are in the order of the estimator's ``classes_``.
+
+    Of a model without a target, ``column`` says what its predictions are: ``cluster``, ``outlier``.
+    """
 
     column: str
     dtype: LogicalDtype
@@ -187,10 +192,11 @@ class FeatureManifest(StoredShape):
     """Everything about a bundle that is not the fitted model itself.
 
     Version 2 has rare levels, fills and scales by feature, times and single-precision features, which a
-    reader of version 1 would take for something else.
+    reader of version 1 would take for something else; version 3, models without a target, which a reader of
+    version 2 does not know. All else is still written as version 2.
     """
 
-    WRITES: ClassVar[int] = 2
+    WRITES: ClassVar[int] = 3
 
     schema_version: SchemaVersion = 2
     name: str
@@ -211,6 +217,8 @@ class FeatureManifest(StoredShape):
     #: The targets after the first one.
     further_targets: tuple[Target, ...] = ()
     outputs: tuple[OutputColumn, ...]
+    #: What the model gives beside them, where a job asks for it.
+    more_outputs: tuple[OutputColumn, ...] = ()
     #: How the outputs were distributed out of sample.
     scores: tuple[ScoreHistogram, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
@@ -239,8 +247,13 @@ class FeatureManifest(StoredShape):
         return tuple(feature.column for feature in self.features if feature.levels is not None)
 
     def output_columns(self) -> tuple[OutputColumn, ...]:
-        """Give the columns that the model adds to a scored table."""
+        """Give the columns that the model adds to a scored table, unless others are asked for."""
         return self.outputs
+
+    @property
+    def all_outputs(self) -> tuple[OutputColumn, ...]:
+        """Every column that the model can give."""
+        return (*self.outputs, *self.more_outputs)
 
     def column(self, name: str) -> InputColumn:
         """Give the column of the training table called ``name``, which must exist."""

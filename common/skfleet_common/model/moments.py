@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -96,6 +97,18 @@ def iso(moment: pa.Scalar) -> str:
         before_zero, year, rest = re.fullmatch(r"(-?)(\d+)(-.*)", text).groups()  # type: ignore[union-attr]
         return f"{before_zero}{int(year):04}{rest}"
     return text
+
+
+def spoken(number: float, dtype: LogicalDtype) -> str:
+    """Give what :func:`as_numbers` makes of a moment as people write it, to the second; others as numbers."""
+    if dtype is LogicalDtype.BOOLEAN:
+        return "true" if number else "false"
+    if dtype not in MOMENTS:
+        return f"{number:.6g}"
+    if dtype is LogicalDtype.TIME:
+        minutes, seconds = divmod(int(number), 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+    return str(np.datetime64(math.floor(number), "D" if dtype is LogicalDtype.DATE else "s"))
 
 
 def _integers(array: pa.Array) -> FloatArray:

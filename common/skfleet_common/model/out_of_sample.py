@@ -16,7 +16,8 @@ from skfleet_common.contracts.errors import UsageError
 from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.manifest import Learning
-from skfleet_common.model.predictor import Answer, Predictor, Scores, scores_of
+from skfleet_common.model.offers import PROBED_ROWS, scores_of
+from skfleet_common.model.predictor import Answer, Predictor, Scores
 from skfleet_common.model.targets import Targets
 
 HOLDOUT_SHARE = 0.2
@@ -26,9 +27,6 @@ MAX_EVALUATED_ROWS = 100_000
 
 #: With fewer rows, a figure says more about the split than about the model.
 MIN_EVALUATED_ROWS = 50
-
-#: Rows that tell what an estimator answers with.
-_PROBED_ROWS = 100
 
 
 class NothingHeldOut(Exception):
@@ -137,7 +135,7 @@ def predict_out_of_sample(
         twin = fit(fitted)
         with blaming(name, "asked for predictions"):
             is_first = scores is None
-            scores = scores or scores_of(twin, described, take(X, held[:_PROBED_ROWS]))
+            scores = scores or scores_of(twin, described, take(X, held[:PROBED_ROWS]))
             predictor = Predictor(twin, *described)
             answers.append(predictor.answers(take(X, held), scores))
             if is_first and look is not None and _are_finite(answers).all():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.kinds import Kind
 from skfleet_common.model.manifest import Target
 from skfleet_common.model.output_names import DECISION, PREDICTION, PROBABILITY_PREFIX, column_names
 from skfleet_common.model.predictor import Scores
@@ -37,7 +38,7 @@ def output_columns_of(targets: Sequence[Target], scores: Scores) -> tuple[Output
     columns: list[OutputColumn] = []
     for target, word in zip(targets, words, strict=True):
         taken = {column.name for column in columns}
-        columns.append(_column(PREDICTION + word, source="prediction", target=target))
+        columns.append(_column(PREDICTION + word, source=Kind.PREDICTION.value, target=target))
         if target.classes is not None and scores is not Scores.NOTHING:
             columns += [
                 _column(name, source=scores.value) for name in _score_names(target, word, scores, taken)
@@ -48,6 +49,33 @@ def output_columns_of(targets: Sequence[Target], scores: Scores) -> tuple[Output
             f"table may get {MAX_OUTPUT_COLUMNS:,}; name fewer targets."
         )
     return tuple(columns)
+
+
+def decision_columns(target: Target, *, taken: Sequence[OutputColumn]) -> tuple[OutputColumn, ...]:
+    """Give ``decision``, or of more than two classes ``decision_<class>``."""
+    names = [DECISION]
+    if target.classes is not None:
+        names = _score_names(target, "", Scores.DECISION, {column.name for column in taken})
+    return tuple(_column(name, source=Kind.DECISION.value) for name in names)
+
+
+def component_columns(names: Sequence[str], *, taken: Sequence[OutputColumn]) -> tuple[OutputColumn, ...]:
+    """Give a column a component, by names that need not be names of columns."""
+    found = column_names("", names, kind="component", taken=[column.name for column in taken])
+    return tuple(_column(name, source=Kind.TRANSFORMED.value) for name in found)
+
+
+def label_column(target: Target) -> OutputColumn:
+    """Give the column of labels that no target had: numbers of clusters, or -1 for an outlier."""
+    kind = "bigint" if target.dtype is LogicalDtype.INTEGER else "double precision"
+    return OutputColumn(name=PREDICTION, warehouse_type=kind, source=Kind.PREDICTION.value, nullable=False)
+
+
+def part_columns(width: int) -> tuple[OutputColumn, ...]:
+    """Give a column for the probability of each part of a mixture."""
+    return tuple(
+        _column(f"{PROBABILITY_PREFIX}{part}", source=Kind.PROBABILITY.value) for part in range(width)
+    )
 
 
 def _words(targets: Sequence[Target]) -> list[str]:
@@ -69,7 +97,7 @@ def _score_names(target: Target, word: str, scores: Scores, taken: set[str]) -> 
         return column_names(prefix, values, taken=taken)
     if len(values) == 2:  # noqa: PLR2004  (one value says on which side a row is)
         return [DECISION]
-    return column_names(f"{DECISION}_", values)
+    return column_names(f"{DECISION}_", values, taken=taken)
 
 
 def _column(name: str, *, source: str, target: Target | None = None) -> OutputColumn:

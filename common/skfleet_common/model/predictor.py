@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,10 +13,12 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.kinds import Kind
 from skfleet_common.model.arrays import FloatArray
-from skfleet_common.model.classes import Classes, dense, one_a_row
-from skfleet_common.model.manifest import Target
+from skfleet_common.model.classes import Classes, dense, one_a_row, table_of
+from skfleet_common.model.manifest import Learning, Target
 from skfleet_common.model.refusals import Misbehaved
 
 #: These predict the class with the highest raw score, of which the probabilities are an increasing
@@ -71,23 +73,92 @@ class Predictor:
         return np.empty(0) if only is None else only.values
 
     def answers(self, X: Any, scores: Scores) -> tuple[Answer, ...]:
-        """Give one answer a target.
+        """Give one answer a target, with the scores that there are of it.
 
         Raises:
             Misbehaved: the estimator's answers are not what their names promise.
         """
         if len(X) == 0:
             return tuple(_silence(classes, scores) for classes in self._classes)
+        given: list[FloatArray | None] = [None] * len(self._targets)
+        if None not in self._classes and scores is not Scores.NOTHING:
+            is_likely = scores is Scores.PROBABILITY
+            given = list(self.probabilities(X)) if is_likely else [self.decisions(X)]
+        likely = given if scores is Scores.PROBABILITY else [None] * len(given)
+        return tuple(
+            Answer(values, found) for values, found in zip(self.values(X, likely), given, strict=True)
+        )
+
+    def values(self, X: Any, probabilities: Sequence[FloatArray | None] = ()) -> list[npt.NDArray[Any]]:
+        """Give the predictions of each target; ``probabilities`` are those of the rows, where they are known.
+
+        Raises:
+            Misbehaved: there is not one a row and target, or one is no class.
+        """
+        if len(self._targets) == 1:
+            known = probabilities[0] if probabilities else None
+            if known is not None and self._classes[0] is not None:
+                return [self.label(X, known)]
+            columns: Any = [self._predicted(X)]
+        else:
+            predicted = dense(self._predicted(X))
+            if predicted.shape != (len(X), len(self._targets)):
+                raise Misbehaved(
+                    f"The estimator gives predictions of shape {predicted.shape} for {len(X):,} rows and "
+                    f"{len(self._targets)} targets; its predict must give one a row and target."
+                )
+            columns = predicted.T
+        return [
+            _numbers(column, target, rows=len(X)) if classes is None else classes.labels(column, rows=len(X))
+            for column, target, classes in zip(columns, self._targets, self._classes, strict=True)
+        ]
+
+    def probabilities(self, X: Any) -> list[FloatArray]:
+        """Give, for each target, a row of probabilities a row.
+
+        Raises:
+            Misbehaved: there is not one a row and class.
+        """
+        given = self._estimator.predict_proba(self._own(X))
         if len(self._targets) > 1:
-            return self._of_several(X, scores)
+            return [
+                classes.scores(_of_target(given, position), rows=len(X))
+                for position, classes in enumerate(self._classes)
+                if classes is not None
+            ]
+        only = self._classes[0]
+        return [table_of(given, rows=len(X)) if only is None else only.scores(given, rows=len(X))]
+
+    def decisions(self, X: Any) -> FloatArray:
+        """Give the values of ``decision_function``: a column a class; one of two classes, and of outliers."""
+        raw = dense(self._estimator.decision_function(self._own(X))).astype(np.float64, copy=False)
         classes = self._classes[0]
-        if classes is None:
-            return (Answer(_numbers(self._predicted(X), rows=len(X))),)
-        if scores is Scores.PROBABILITY:
-            probabilities = self.predict_proba(X)
-            return (Answer(self.label(X, probabilities), probabilities),)
-        labels = classes.labels(self._predicted(X), rows=len(X))
-        return (Answer(labels, self._decisions(X, classes) if scores is Scores.DECISION else None),)
+        # Of two classes, there is one value: how far a row is on the second one's side.
+        if classes is None or len(classes.values) == 2:  # noqa: PLR2004
+            return one_a_row(raw, rows=len(X)).reshape(-1, 1)
+        return classes.scores(raw, rows=len(X))
+
+    def transformed(self, X: Any) -> FloatArray:
+        """Give what ``transform`` makes of the rows, a column a component."""
+        return table_of(self._estimator.transform(self._own(X)), rows=len(X))
+
+    def columns(self, X: Any, kinds: Collection[Kind]) -> dict[Kind, list[npt.NDArray[Any]]]:
+        """Give the columns of each kind, target by target; nothing is computed that no kind wants.
+
+        Raises:
+            Misbehaved: the estimator's answers are not what their names promise.
+        """
+        found: dict[Kind, list[npt.NDArray[Any]]] = {}
+        likely = self.probabilities(X) if Kind.PROBABILITY in kinds else []
+        if Kind.PREDICTION in kinds:
+            found[Kind.PREDICTION] = self.values(X, likely)
+        if Kind.PROBABILITY in kinds:
+            found[Kind.PROBABILITY] = [column for of_target in likely for column in of_target.T]
+        if Kind.DECISION in kinds:
+            found[Kind.DECISION] = list(self.decisions(X).T)
+        if Kind.TRANSFORMED in kinds:
+            found[Kind.TRANSFORMED] = list(self.transformed(X).T)
+        return found
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Give one prediction a row, a class or a number; of several targets, a column each."""
@@ -104,7 +175,7 @@ class Predictor:
         Raises:
             UsageError: the model predicts an amount, or has no probabilities.
         """
-        if None in self._classes:
+        if self._targets[0].learning is Learning.REGRESSION:
             raise UsageError(
                 f"The model predicts the amount {self._targets[0].column!r}, which has no probabilities."
             )
@@ -114,12 +185,10 @@ class Predictor:
                 "--calibrate sigmoid, or take its predictions."
             )
         if len(X) == 0:
-            nothing = [answer.scores for answer in self.answers(X, Scores.PROBABILITY)]
-            return nothing if len(nothing) > 1 else nothing[0]
-        if len(self._targets) > 1:
-            return [answer.scores for answer in self._of_several(X, Scores.PROBABILITY)]
-        assert self._classes[0] is not None  # noqa: S101  (as was asked above)
-        return self._classes[0].scores(self._estimator.predict_proba(self._own(X)), rows=len(X))
+            found = [answer.scores for answer in self.answers(X, Scores.PROBABILITY)]
+        else:
+            found = [*self.probabilities(X)]
+        return found if len(found) > 1 else found[0]
 
     def label(self, X: Any, probabilities: FloatArray) -> npt.NDArray[Any]:
         """Give the predicted classes of rows whose probabilities are known, as ``predict`` would."""
@@ -134,33 +203,6 @@ class Predictor:
             labels[close] = classes.labels(self._predicted(X[close]), rows=int(close.sum()))
         return labels
 
-    def _of_several(self, X: Any, scores: Scores) -> tuple[Answer, ...]:
-        predicted = dense(self._predicted(X))
-        if predicted.shape != (len(X), len(self._targets)):
-            raise Misbehaved(
-                f"The estimator gives predictions of shape {predicted.shape} for {len(X):,} rows and "
-                f"{len(self._targets)} targets; its predict must give one a row and target."
-            )
-        given = self._estimator.predict_proba(self._own(X)) if scores is Scores.PROBABILITY else None
-        answers = []
-        for position, classes in enumerate(self._classes):
-            column = predicted[:, position]
-            if classes is None:
-                answers.append(Answer(_numbers(column, rows=len(X))))
-                continue
-            probabilities = None
-            if given is not None:
-                probabilities = classes.scores(_of_target(given, position), rows=len(X))
-            answers.append(Answer(classes.labels(column, rows=len(X)), probabilities))
-        return tuple(answers)
-
-    def _decisions(self, X: Any, classes: Classes) -> FloatArray:
-        raw = dense(self._estimator.decision_function(self._own(X))).astype(np.float64, copy=False)
-        # Of two classes, there is one value: how far a row is on the second one's side.
-        if len(classes.values) == 2:  # noqa: PLR2004
-            return one_a_row(raw, rows=len(X)).reshape(-1, 1)
-        return classes.scores(raw, rows=len(X))
-
     def _predicted(self, X: Any) -> Any:
         return self._estimator.predict(self._own(X))
 
@@ -171,31 +213,14 @@ class Predictor:
         return X if isinstance(self._estimator, _LARGEST_WINS) else X.copy()
 
 
-def scores_of(estimator: Any, targets: Sequence[Target], X: Any) -> Scores:
-    """Give what a fitted estimator has to say beside predictions, as it says it of ``X``."""
-    if targets[0].classes is None:
-        return Scores.NOTHING
-    predictor = Predictor(estimator, *targets)
-    wanted = {Scores.PROBABILITY: "predict_proba", Scores.DECISION: "decision_function"}
-    for scores, method in wanted.items():
-        if not hasattr(estimator, method) or (len(targets) > 1 and scores is Scores.DECISION):
-            continue
-        try:
-            predictor.answers(X, scores)
-        except NotImplementedError:
-            continue
-        except Misbehaved:
-            # One against one, there is a value a pair of classes.
-            if scores is Scores.DECISION:
-                continue
-            raise
-        return scores
-    return Scores.NOTHING
-
-
-def _numbers(predicted: Any, *, rows: int) -> FloatArray:
-    values: FloatArray = one_a_row(predicted, rows=rows).astype(np.float64, copy=False)
-    return values
+def _numbers(predicted: Any, target: Target, *, rows: int) -> npt.NDArray[Any]:
+    values = one_a_row(predicted, rows=rows)
+    if target.dtype is not LogicalDtype.INTEGER or target.learning is not Learning.UNSUPERVISED:
+        return values.astype(np.float64, copy=False)
+    labels: npt.NDArray[Any] = values.astype(np.int64)
+    if not np.array_equal(labels, values):
+        raise Misbehaved("The model predicts what is no whole number, but did so of the sample.")
+    return labels
 
 
 def _of_target(given: Any, position: int) -> Any:

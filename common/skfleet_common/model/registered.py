@@ -24,37 +24,35 @@ from skfleet_common.model.estimators.traits import (
 from skfleet_common.model.manifest import Learning, Levels, Takes, Target
 from skfleet_common.model.targets import MAX_CLASSES
 
+#: What is left of a model whose only outputs are of chance, or of the rows beside a row.
+GIVES_NOTHING = (
+    "The model gives no finite numbers for the sample that come out the same when it is asked again and when "
+    "the rows are cut into parts; set its random_state, or give it a last step that looks at a row by itself."
+)
+
 
 def check_model(model: object, *, named: str) -> None:
     """Refuse what cannot be called to predict.
 
     Raises:
-        Refused: it is a class, a function, or has no ``predict``.
+        Refused: it is a class, a function, or has neither ``predict`` nor ``transform``.
     """
     if inspect.isclass(model):
         raise Refused(f"{named} holds the class {model.__name__}, not a fitted model; fit one and save that.")
-    if not callable(getattr(model, "predict", None)):
+    if not _can(model, "predict") and not _can(model, "transform"):
         raise Refused(
-            f"{named} holds something of type {type(model).__name__}, which has no predict and so is no "
-            "model; save a fitted classifier or regressor, or a Pipeline that ends in one."
+            f"{named} holds something of type {type(model).__name__}, which has no predict and no transform, "
+            "and so says nothing of new rows; save a fitted model, or a Pipeline that ends in one."
         )
 
 
 def learning_of_model(model: Any) -> Learning:
-    """Give what the model learned to do.
-
-    Raises:
-        Refused: it is neither a classifier nor a regressor.
-    """
+    """Give what the model learned to do; one of a kind of its own, or without ``predict``, had no target."""
     learning = learning_of(model)
     if learning is not None:
         return learning
-    tags = tags_of(model)
-    if tags is not None and tags.estimator_type is not None:
-        raise Refused(
-            f"The model, a {type(model).__name__}, is a {tags.estimator_type}, and only classifiers and "
-            "regressors are scored."
-        )
+    if not _can(model, "predict") or _kind_of(model) is not None:
+        return Learning.UNSUPERVISED
     return Learning.CLASSIFICATION if _classes(model) is not None else Learning.REGRESSION
 
 
@@ -92,6 +90,43 @@ def targets_of_model(
     return tuple(
         _classified(name, np.asarray(values)) for name, values in zip(called, by_target, strict=True)
     )
+
+
+def labels_of_model(model: Any, X: Any) -> Target:
+    """Give what a model without a target says of rows; its ``column`` is empty if that is no label.
+
+    Raises:
+        Refused: its labels are no numbers.
+    """
+    learning = Learning.UNSUPERVISED
+    if not _can(model, "predict"):
+        model.transform(X.copy())  # raises what is wrong with it, where later it would just not be offered
+        return Target(column="", dtype=LogicalDtype.FLOAT64, learning=learning)
+    labels = np.asarray(model.predict(X.copy()))
+    if labels.dtype.kind not in "biuf":
+        raise Refused(
+            f"The model, a {described(model)}, predicts {labels.dtype}, and labels that no target had must "
+            "be numbers."
+        )
+    is_whole = bool((labels == np.round(labels)).all())
+    return Target(
+        column="outlier" if _kind_of(model) == "outlier_detector" else "cluster",
+        dtype=LogicalDtype.INTEGER if is_whole else LogicalDtype.FLOAT64,
+        learning=learning,
+    )
+
+
+def _kind_of(model: Any) -> str | None:
+    tags = tags_of(model)
+    return None if tags is None else tags.estimator_type
+
+
+def _can(model: object, method: str) -> bool:
+    """Whether the model has a method; a property that asks an unfitted step may raise anything."""
+    try:
+        return callable(getattr(model, method, None))
+    except Exception:  # noqa: BLE001  (as said)
+        return False
 
 
 def _classified(column: str, classes: np.ndarray[Any, Any]) -> Target:

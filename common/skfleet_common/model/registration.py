@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skfleet_common.contracts.columns import Column
-from skfleet_common.contracts.errors import Refused
+from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, Origin
 from skfleet_common.model.estimators.fitting import listening
@@ -28,17 +28,20 @@ from skfleet_common.model.manifest import (
     Feature,
     FeatureManifest,
     Hints,
+    Learning,
     Provenance,
     Takes,
+    Target,
     TransformedFeature,
 )
-from skfleet_common.model.outputs import output_columns_of
-from skfleet_common.model.predictor import scores_of
+from skfleet_common.model.offers import outputs_of, scores_of
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.registered import (
+    GIVES_NOTHING,
     check_model,
     described,
     guess_takes,
+    labels_of_model,
     learning_of_model,
     library_versions,
     single_threaded,
@@ -89,16 +92,25 @@ def _described(
     with blaming_sample():
         built = input_builder(model, features, takes)[0].build(table)
         X = built.X[~np.isin(np.arange(len(built.X)), list(built.rejects))]
-        count = outputs_a_row(model, X)
-        targets = targets_of_model(model, names=asked.targets, learning=learning, outputs=count)
+        targets = _targets(model, X, asked, learning)
         scores = scores_of(model, targets, X)
-        outputs = output_columns_of(targets, scores)
-        scorer = Scorer(model, features=features, targets=targets, outputs=outputs, takes=takes)
+        outputs, more = outputs_of(
+            model,
+            targets,
+            X,
+            scores=scores,
+            inputs=[feature.column for feature in features],
+            tolerance=tolerance_of(model, is_exact=False),
+        )
+        if not outputs:
+            raise Refused(GIVES_NOTHING)
+        scorer = Scorer(model, features=features, targets=targets, outputs=outputs, more=more, takes=takes)
         kept = scorable_rows(table, scorer)
         rows = table.filter(kept)
     is_exact = check_repeatable(scorer, rows)
     figures = sample_figures(scorer, sample.filter(kept), targets, scores, seed=asked.seed)
     manifest = FeatureManifest(
+        schema_version=3 if learning is Learning.UNSUPERVISED else 2,
         name=asked.name,
         format=asked.format,
         creator=f"skfleet {version('skfleet')}",
@@ -114,6 +126,7 @@ def _described(
         target=targets[0],
         further_targets=targets[1:],
         outputs=outputs,
+        more_outputs=more,
         provenance=Provenance(
             source=origin.source,
             where=origin.where,
@@ -135,6 +148,18 @@ def _described(
         metrics=figures,
         warnings=(f"The model rejects {counted(left)} of the sample.",) if left else (),
     )
+
+
+def _targets(model: Any, X: Any, asked: Registration, learning: Learning) -> tuple[Target, ...]:
+    if learning is Learning.UNSUPERVISED:
+        if asked.targets:
+            raise UsageError(
+                f"The model, a {described(model)}, learned without a target; leave --target out, or exclude "
+                f"the column with --exclude {asked.targets[0]}."
+            )
+        return (labels_of_model(model, X),)
+    count = outputs_a_row(model, X)
+    return targets_of_model(model, names=asked.targets, learning=learning, outputs=count)
 
 
 def _transformed(features: Sequence[Feature], takes: Takes, rows: pa.Table) -> tuple[TransformedFeature, ...]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from skfleet_common.model.evaluation import evaluate
 from skfleet_common.model.evaluation.importance import chosen_rows, measured_importance
-from skfleet_common.model.manifest import Target
+from skfleet_common.model.manifest import Learning, Target
 from skfleet_common.model.out_of_sample import OutOfSample, take
 from skfleet_common.model.predictor import Scores
 from skfleet_common.model.scoring import Scorer
@@ -26,6 +26,8 @@ def sample_figures(
     scorer: Scorer, sample: pa.Table, targets: Sequence[Target], scores: Scores, *, seed: int
 ) -> dict[str, Any]:
     """Give the figures of the rows of ``sample``, all of which the model scores."""
+    if targets[0].learning is Learning.UNSUPERVISED:
+        return {"skipped": "the model learned without a target, so nothing says what is right"}
     if any(target.column not in sample.schema.names for target in targets):
         return ELSEWHERE
     known = [_known(sample.column(target.column).to_pylist(), target) for target in targets]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,22 @@ import pyarrow as pa
 
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
-from skfleet_common.model.arrays import CANONICAL, BoolArray
+from skfleet_common.contracts.kinds import Kind
+from skfleet_common.model.arrays import BoolArray
 from skfleet_common.model.frames import batch_of_frame
 from skfleet_common.model.inputs import input_builder
 from skfleet_common.model.manifest import Feature, FeatureDtype, Takes, Target
-from skfleet_common.model.predictor import Predictor, Scores
+from skfleet_common.model.predictor import Predictor
 from skfleet_common.model.refusals import counted
+from skfleet_common.model.sketch import NO_SKETCHES, Sketcher, Sketches
+
+#: By the types that outputs have, as PostgreSQL spells them.
+_ARROW_TYPES = {
+    "boolean": pa.bool_(),
+    "bigint": pa.int64(),
+    "text": pa.string(),
+    "double precision": pa.float64(),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Scored:
     rejected: list[Reject]
     kept: BoolArray
     outputs: pa.RecordBatch
+    #: Of the rows that could be read and did not make a model raise, if it was asked for.
+    sketches: Sketches = NO_SKETCHES
 
 
 class Scorer:
@@ -52,17 +64,17 @@ class Scorer:
         features: Sequence[Feature],
         targets: Sequence[Target],
         outputs: Sequence[OutputColumn],
+        more: Sequence[OutputColumn] = (),
         takes: Takes = Takes.FEATURES,
         dtype: FeatureDtype = FeatureDtype.FLOAT64,
     ) -> None:
         self._features = tuple(features)
         self._takes = takes
         self._targets = tuple(targets)
-        self._output_names = [column.name for column in outputs]
-        said = {column.source for column in outputs}
-        self._scores = next(
-            (scores for scores in Scores if scores in said - {Scores.NOTHING}), Scores.NOTHING
-        )
+        self._columns = (*outputs, *more)
+        #: What is given where nothing is asked for by name, and what only is if it is.
+        self.usual = tuple(column.name for column in outputs)
+        self.further = tuple(column.name for column in more)
         self.builder, estimator = input_builder(model, self._features, takes, dtype=dtype)
         self.predictor = Predictor(estimator, *self._targets)
 
@@ -77,16 +89,47 @@ class Scorer:
         names = [feature.column for feature in self._features]
         return {name: [name if self._takes is Takes.FRAME else place] for place, name in enumerate(names)}
 
-    def score(self, batch: pa.RecordBatch | pa.Table) -> Scored:
-        """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses."""
-        built = self.builder.build(batch)
+    def score(
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        names: Collection[str] | None = None,
+        *,
+        sketcher: Sketcher | None = None,
+    ) -> Scored:
+        """Score rows as a reader gives them; see :meth:`InputBuilder.build` for what it refuses.
+
+        ``names`` are the outputs to give, in the manifest's order: nothing is computed that none of them
+        needs. Rows of which one of them is no finite number are rejected.
+        """
+        built = self.builder.build(batch, sketcher=sketcher)
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[list(built.rejects)] = False
         X = built.X[kept] if built.rejects else built.X
         rejected = [
             Reject(row, reason, quarantined=row in built.unforeseen) for row, reason in built.rejects.items()
         ]
-        return _without_endless(Scored(rejected, kept, self._outputs(X)))
+        scored = _without_endless(Scored(rejected, kept, self.outputs(X, names)))
+        if sketcher is None or built.sketch is None:
+            return scored
+        sketch = built.sketch + sketcher.sketch_scores(scored.outputs)
+        return replace(scored, sketches=Sketches(models=(sketch,)))
+
+    def outputs(self, X: Any, names: Collection[str] | None = None) -> pa.RecordBatch:
+        """Give outputs for what :attr:`builder` has built, finite or not."""
+        wanted = self.usual if names is None else names
+        columns = [column for column in self._columns if column.name in wanted]
+        kinds = {Kind(column.source) for column in columns}
+        found: dict[str, Any] = {}
+        # Some estimators cannot be asked about no rows.
+        given = self.predictor.columns(X, kinds) if len(X) else {}
+        for kind, values in given.items():
+            of_kind = [column.name for column in self._columns if column.source == kind]
+            found |= zip(of_kind, values, strict=True)
+        arrays = [
+            pa.array(found.get(column.name, ()), type=_ARROW_TYPES[column.warehouse_type])
+            for column in columns
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
 
     def features(self, frame: pd.DataFrame) -> Any:
         """Give what the model is called with for a data frame: the feature array, a row a row.
@@ -101,16 +144,6 @@ class Scorer:
                 f"The model rejects {counted(len(built.rejects))} of the frame ({reason}); leave them out."
             )
         return built.X
-
-    def _outputs(self, X: Any) -> pa.RecordBatch:
-        arrays: list[pa.Array] = []
-        answers = self.predictor.answers(X, self._scores)
-        for target, answer in zip(self._targets, answers, strict=True):
-            kind = pa.float64() if target.classes is None else CANONICAL[target.classes.dtype]
-            arrays.append(pa.array(answer.values, type=kind))
-            if answer.scores is not None:
-                arrays += [pa.array(values, type=pa.float64()) for values in answer.scores.T]
-        return pa.RecordBatch.from_arrays(arrays, names=self._output_names)
 
 
 def _without_endless(scored: Scored) -> Scored:

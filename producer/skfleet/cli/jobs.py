@@ -17,8 +17,12 @@ from skfleet.status import JobStatus
 from skfleet_common.contracts.certificates import Certificate
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import JobRecord
+from skfleet_common.contracts.shifts import Shift
 
 JobArgument = Annotated[str, typer.Argument(help="The job's id, as predict printed it.")]
+#: Columns that have drifted most, of which a status for people tells.
+WORST_SHOWN = 3
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -38,7 +42,7 @@ def jobs(
                 record.job,
                 record.state,
                 when(record.created_at),
-                f"{record.model}@{record.digest[:12]}",
+                ", ".join(map(str, record.models)),
                 record.table,
                 record.output_table,
                 count(record.rows),
@@ -119,7 +123,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
     facts: dict[str, object] = {
         "job": status.job,
         "state": status.state,
-        "model": f"{status.model}@{status.digest[:12]}",
+        "model" if len(status.models) == 1 else "models": ", ".join(map(str, status.models)),
         "table": status.table,
         "output": status.output_table,
         "rows": _done(status.rows_done, status.rows),
@@ -132,6 +136,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "left": duration(status.eta_seconds),
         "reason": status.reason,
         "certificate": None if status.certificate is None else certified(status.certificate),
+        "drift": None if status.shift is None else shifted(status.shift),
         "stalled": words(status),
     }
     emit_facts(facts)
@@ -183,3 +188,16 @@ def certified(certificate: Certificate) -> str:
         )
     verdict = "adds up" if certificate.adds_up else "does not add up"
     return f"{verdict}: {', '.join(parts)}"
+
+
+def shifted(shift: Shift) -> str:
+    """Say in one line how far the rows are from the training rows, by the worst columns."""
+    if shift.why_not is not None:
+        return f"not measured: {shift.why_not}"
+    worst = (
+        f"{column.named} {column.psi:.2f} ({column.most.label}: {column.most.scored:.1%} of the rows, "
+        f"{column.most.trained:.1%} in training{'; may be chance' if column.may_be_chance else ''})"
+        for column in shift.columns[:WORST_SHOWN]
+    )
+    unknown = f"; {count(shift.rows_unknown)} rows not compared" if shift.rows_unknown else ""
+    return f"{'; '.join(worst)}; the farthest of {shift.columns_compared} compared{unknown}"

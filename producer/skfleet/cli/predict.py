@@ -10,7 +10,7 @@ import typer
 from skfleet.cli.fleet import open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
-from skfleet.request import PredictRequest
+from skfleet.request import PredictRequest, split_names
 from skfleet_common.contracts.jobs import IfExists, OnDrift
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Option(help="NAME (its newest bundle) or NAME@DIGEST_PREFIX.")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME (its newest bundle) or NAME@DIGEST_PREFIX; repeat it to score with several models "
+            "what is read once."
+        ),
+    ],
     table: Annotated[str, typer.Option(help="Table or view to score: schema.name.")],
     id_column: Annotated[
         list[str], typer.Option(help="Column that identifies rows; repeat or separate by commas.")
@@ -34,6 +40,13 @@ def predict(
     columns: Annotated[
         list[str] | None,
         typer.Option(help="Outputs to write (all by default), and columns of the table to carry along."),
+    ] = None,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Kinds of output to write, separated by commas: predict, proba, decision, transform. By "
+            "default predictions with probabilities, or with decision values where there are none."
+        ),
     ] = None,
     chunk_rows: Annotated[
         int | None, typer.Option(help="Rows a chunk; by default from the model's speed.")
@@ -57,6 +70,13 @@ def predict(
     cascade_views: Annotated[
         bool, typer.Option("--cascade-views", help="Make views on a replaced table anew on its successor.")
     ] = False,
+    max_drift: Annotated[
+        float | None,
+        typer.Option(
+            help="Publish nothing if a column or a score has drifted from the training rows by more than "
+            "this (population stability index; 0.25 is much)."
+        ),
+    ] = None,
     token: Annotated[str | None, typer.Option(help="Requests with the same token are one job.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, and send nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -65,7 +85,9 @@ def predict(
 ) -> None:
     """Score a table on the fleet, and publish the scores."""
     request = PredictRequest(
-        model=model,
+        model=model[0],
+        more_models=tuple(model[1:]),
+        outputs=tuple(name for text in outputs or () for name in split_names(text)),
         table=table,
         id_columns=tuple(id_column),
         output_table=output_table,
@@ -78,6 +100,7 @@ def predict(
         on_drift=on_drift,
         max_rejects=max_rejects,
         cascade_views=cascade_views,
+        max_drift=max_drift,
         token=token,
     )
     fleet = open_fleet()
@@ -105,8 +128,9 @@ def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
         "max_chunk_rows": max(sizes, default=0),
         "scorers": prepared.scorers,
         "estimated_seconds": prepared.estimated_seconds,
-        "model": prepared.bundle.manifest.name,
-        "digest": prepared.bundle.digest,
+        "model": prepared.bundles[0].manifest.name,
+        "digest": prepared.bundles[0].digest,
+        "models": [{"name": it.manifest.name, "digest": it.digest} for it in prepared.bundles],
         "output_table": str(prepared.output_table),
         "output_columns": [column.name for column in prepared.output_columns],
         "warnings": list(prepared.warnings),

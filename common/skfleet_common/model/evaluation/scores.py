@@ -64,4 +64,4 @@ def _histogram(name: str, values: FloatArray) -> ScoreHistogram:
     edges = np.linspace(low, high, _BARS + 1)
     counts, _ = np.histogram(values, bins=edges)
     shares = (counts / len(values)).tolist()
-    return ScoreHistogram(output=name, edges=tuple(edges.tolist()), shares=tuple(shares))
+    return ScoreHistogram(output=name, edges=tuple(edges.tolist()), shares=tuple(shares), rows=len(values))
