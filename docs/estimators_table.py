@@ -39,10 +39,14 @@ def answers_of_classes() -> dict[str, str]:
 def answers_if_asked() -> dict[str, list[str]]:
     """Give what each class says only when it is asked for."""
     said = {}
-    for name, usual in answers_of_classes().items():
-        estimator = of_class(name)
-        kinds = {"decision": "decision_function", "transformed": "transform"}
-        said[name] = [kind for kind, method in kinds.items() if hasattr(estimator, method) and kind != usual]
+    kinds = {"decision": "decision_function", "transformed": "transform"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        for name, usual in answers_of_classes().items():
+            estimator = of_class(name)
+            said[name] = [
+                kind for kind, method in kinds.items() if hasattr(estimator, method) and kind != usual
+            ]
     # Of several targets, there is no column a class; and what is on top of the others is made in the fit.
     return said | {"ClassifierChain": [], "StackingClassifier": ["decision", "transformed"]}
 

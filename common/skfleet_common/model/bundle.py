@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skfleet_common.contracts.errors import BundleRefused, NotReproducibleHere, UsageError
-from skfleet_common.contracts.kinds import Kind
+from skfleet_common.contracts.kinds import METHODS, Kind
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.model.estimators.fitting import blaming
 from skfleet_common.model.fit import FittedBundle
@@ -125,7 +125,7 @@ class Bundle:
         names = [column.name for column in self.manifest.all_outputs if column.source == kind]
         if not names:
             raise UsageError(lacks(self.manifest, kind))
-        with blaming(f"The model {self.manifest.name}", f"asked for its {kind} outputs"):
+        with blaming(f"The model {self.manifest.name}", f"asked for {METHODS[kind]}"):
             outputs = self._scorer.outputs(self._scorer.features(frame), names)
         return np.column_stack([outputs.column(name).to_numpy() for name in names])
 

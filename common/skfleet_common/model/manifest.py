@@ -231,6 +231,12 @@ class FeatureManifest(StoredShape):
         return (self.target, *self.further_targets)
 
     @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that it learned to predict; none of a model without a target."""
+        is_labelled = self.target.learning is not Learning.UNSUPERVISED
+        return tuple(target.column for target in self.targets) if is_labelled else ()
+
+    @property
     def feature_columns(self) -> tuple[str, ...]:
         """The columns that a reader must give, in the order that the model wants them."""
         return tuple(feature.column for feature in self.features)
