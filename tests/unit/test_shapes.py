@@ -47,7 +47,9 @@ CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
 
 #: One of every shape that is written today, with every field given.
 TODAY: dict[str, StoredShape] = {
-    "chunk_message": ChunkMessage(job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1),
+    "chunk_message": ChunkMessage(
+        job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
+    ),
     "publish_message": PublishMessage(job=JOB, run=2, failures=1),
     "chunk_plan": ChunkPlan(
         chunks=(
