@@ -106,7 +106,8 @@ def test_hostile_chunks_end_as_failures_of_the_jobs_that_they_name(fleet: Fleet)
     worker = fleet.start_worker(max_attempts=1)
     for job in jobs:
         record = fleet.wait(job)
-        (commit,) = fleet.cloud.tracker.commits(job, [0])
+        # The job fails first, so that its other messages are moot; then the chunk.
+        (commit,) = eventually(lambda job=job: fleet.cloud.tracker.commits(job, [0]))
         assert (record.state, commit.outcome) == (JobState.FAILED, CommitOutcome.FAILED)
         for words in (record.reason, commit.reason):
             assert words is not None

@@ -116,7 +116,7 @@ def test_rows_that_cannot_be_scored_are_set_aside_up_to_the_limit(standing_fleet
     assert "5 rows cannot be read or scored, and --max-rejects allows 4" in said
     assert "chunk 0 (2 rows), chunk 1 (1 row), chunk 2 (2 rows)" in said
     assert f"id=1 ({reason}); id=201 ({reason}); id=401" in said
-    assert f"s3://{fleet.settings.bucket}/{fleet.cloud.names.job_prefix(jobs[1])}rejects/" in said
+    assert f"skfleet rejects {jobs[1]}" in said
     assert fleet.sql(f"SELECT to_regclass('{fleet.output_table(jobs[1])}')") == [(None,)]
 
 
