@@ -19,6 +19,7 @@ import pyarrow as pa
 from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import JobFailed
+from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.scoring import Scored
 from skfleet_common.tables.port import Publication, Published, Selection, SourceBatch
 
@@ -187,7 +188,13 @@ class SmallReader:
 class TrivialBundle:
     """A model that needs no feature and refuses no row."""
 
-    manifest = SimpleNamespace(features=(), feature_columns=())
+    manifest = SimpleNamespace(
+        features=(),
+        feature_columns=(),
+        output_columns=lambda: (
+            OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),
+        ),
+    )
 
     def score(self, features: pa.RecordBatch) -> Scored:
         rows = features.num_rows

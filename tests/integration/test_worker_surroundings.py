@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 from tests.conftest import eventually
@@ -20,8 +20,10 @@ RUN = (sys.executable, "-m", "skfleet_worker", "run")
 
 def _fork_server(worker: Worker, *, but: int = 0) -> psutil.Process | None:
     for child in psutil.Process(worker.process.pid).children():
-        if child.pid != but and "forkserver" in " ".join(child.cmdline()):
-            return child
+        # A scorer may end, or begin to be another program, while it is looked at.
+        with suppress(psutil.Error):
+            if child.pid != but and "forkserver" in " ".join(child.cmdline()):
+                return child
     return None
 
 
