@@ -120,7 +120,7 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
     of_model = [column for column in prepared.output_columns if column.source not in {"id", "carried"}]
     is_plain = not others and request.max_drift is None and all(it.name in usual for it in of_model)
     return JobSpec(
-        # An older worker would score with the first model alone, fail the job, or publish what has drifted: it
+        # An older worker would score with the first model alone, fail the job, or publish what drifted: it
         # must not take it.
         schema_version=1 if is_plain else JobSpec.WRITES,
         job=job,
