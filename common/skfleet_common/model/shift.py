@@ -133,9 +133,17 @@ def _column(
         kind=kind,
         psi=max(0.0, sum(parts)),
         chance=chance(len(used), trained=trained, scored=scored),
-        most=bins[parts.index(max(parts))],
+        most=_most(bins, parts),
         bins=tuple(used),
     )
+
+
+def _most(bins: Sequence[BinShift], parts: Sequence[float]) -> BinShift:
+    """Give the bin that adds most to the index; of two that mirror each other, the one that has gained rows."""
+    gains = sorted(zip(bins, parts, strict=True), key=lambda it: it[0].scored - it[0].trained, reverse=True)
+    # Their parts are equal but for rounding.
+    most = max(parts) * (1 - 1e-9)
+    return next(bin_ for bin_, part in gains if part >= most)
 
 
 def _of_feature(name: str, bins: Bins, counts: Counts, sketch: Sketch, *, trained: int) -> ColumnShift:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,8 +13,12 @@ from skfleet_common.contracts.errors import NotReproducibleHere, shown
 #: The libraries whose version can change what a model computes or how it is read.
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "joblib", "skops", "skfleet")
 
-#: Those of the extra ``boosting``, which count only where a model is made of them.
-OPTIONAL_LIBRARIES = ("lightgbm", "xgboost")
+#: Those of the extra ``boosting``, which count only where a model is made of them, and the packages that each
+#: may come in.
+OPTIONAL_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
 
 #: By policy, how many leading parts of the version must agree. What is not listed may differ: golden
 #: rows are replayed anyway, and say more about a reader than its version numbers do.
@@ -40,11 +45,10 @@ def current_versions() -> dict[str, str]:
 def host_versions() -> dict[str, str]:
     """Give :func:`current_versions`, and those of the optional libraries that are installed here."""
     found = current_versions()
-    for name in OPTIONAL_LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    for name, packages in OPTIONAL_LIBRARIES.items():
+        for package in packages:
+            with suppress(PackageNotFoundError):
+                found[name] = version(package)
     return found
 
 
