@@ -139,7 +139,7 @@ def _column(
 
 
 def _most(bins: Sequence[BinShift], parts: Sequence[float]) -> BinShift:
-    """Give the bin that adds most to the index; of two that mirror each other, the one that has gained rows."""
+    """Give the bin that adds most to the index; of two that mirror each other, the one that gained rows."""
     gains = sorted(zip(bins, parts, strict=True), key=lambda it: it[0].scored - it[0].trained, reverse=True)
     # Their parts are equal but for rounding.
     most = max(parts) * (1 - 1e-9)
