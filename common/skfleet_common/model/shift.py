@@ -133,17 +133,9 @@ def _column(
         kind=kind,
         psi=max(0.0, sum(parts)),
         chance=chance(len(used), trained=trained, scored=scored),
-        most=_most(bins, parts),
+        most=bins[parts.index(max(parts))],
         bins=tuple(used),
     )
-
-
-def _most(bins: Sequence[BinShift], parts: Sequence[float]) -> BinShift:
-    """Give the bin that adds most to the index; of two that mirror each other, the one that gained rows."""
-    gains = sorted(zip(bins, parts, strict=True), key=lambda it: it[0].scored - it[0].trained, reverse=True)
-    # Their parts are equal but for rounding.
-    most = max(parts) * (1 - 1e-9)
-    return next(bin_ for bin_, part in gains if part >= most)
 
 
 def _of_feature(name: str, bins: Bins, counts: Counts, sketch: Sketch, *, trained: int) -> ColumnShift:
@@ -171,4 +163,8 @@ def _of_rejects(manifest: FeatureManifest, sketch: Sketch) -> ColumnShift:
     share = known.rows_rejected / rows if rows else 0.0
     expected = [Expected("not rejected", 1.0 - share), Expected("rejected", share)]
     counts = (sketch.rows, sketch.rejected_rows)
-    return _column(REJECTED, expected, counts, trained=rows, kind=ShiftKind.REJECTS)
+    column = _column(REJECTED, expected, counts, trained=rows, kind=ShiftKind.REJECTS)
+    every = sketch.rows + sketch.rejected_rows
+    # Both bins say the same; people ask for this one.
+    most = BinShift(label="rejected", trained=share, scored=sketch.rejected_rows / every)
+    return column.model_copy(update={"most": most})
