@@ -19,7 +19,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from model_samples import CITIES, CITY, as_driver_gives, fit_shop, open_again, shop_rows
 from skfleet_common.contracts.columns import Column, LogicalDtype
@@ -265,5 +265,8 @@ def test_lightgbm_of_pandas_categories_is_registered_with_plain_texts() -> None:
     assert {f.column: f.known_levels for f in made.manifest.features}["city"] == ("ulm", "bonn", "köln")
     bundle = open_again(made)
     np.testing.assert_array_equal(bundle.predict(rows.astype({"city": "str"})), model.predict(rows))
+    hidden = make_pipeline(FunctionTransformer(), model)
+    with pytest.raises(Refused, match=r"give a DataFrame as the sample \(fleet.register\), with the pandas"):
+        registered(hidden, rows.astype({"city": "str"}))
     with pytest.raises(UnseenLevel, match="not among the categories of the model's sample"):
         bundle.score(pa.table({"shelf": [1], "size": [1.0], "city": ["rom"]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,11 @@ from skfleet_common.model.manifest import FeatureKind, Learning, Levels, Target
 from skfleet_common.model.policies import UnseenPolicy, policy_by_column
 from skfleet_common.model.preflight import check_source
 from skfleet_common.model.refusals import TypeChanged
+from skfleet_common.model.roles import assign_roles
 from skfleet_common.model.versions import OPTIONAL_LIBRARIES, SkewPolicy, check_versions, host_versions
 
 ROWS = 80
+CHOICES = FitChoices(name="words", targets=("big",), model="LogisticRegression")
 
 
 def frame() -> pd.DataFrame:
@@ -39,14 +42,16 @@ def frame() -> pd.DataFrame:
 def trained(rows: pd.DataFrame, *, types: dict[str, str] | None = None, **asked: object) -> FittedBundle:
     source = retyped(FrameInput.open(rows), check_types(types or {}))
     table = source.read([column.name for column in source.columns], steps=Silent())
-    choices = FitChoices(**{"name": "words", "targets": ("big",), "model": "LogisticRegression", **asked})
-    return fit_model(table, columns=source.columns, choices=choices)
+    return fit_model(table, columns=source.columns, choices=replace(CHOICES, **asked))
 
 
 def test_whole_numbers_that_pandas_calls_categories_are_levels() -> None:
     rows = frame().astype({"zip": "category"})
     kinds = {feature.column: feature.kind for feature in trained(rows).manifest.features}
     assert kinds == {"size": FeatureKind.NUMBER, "zip": FeatureKind.CATEGORY}
+    of_levels = FeatureChoices(columns={"zip": ColumnChoices(rare=3)})
+    assert assign_roles(FrameInput.open(rows).columns, CHOICES)
+    assert assign_roles(FrameInput.open(rows).columns, replace(CHOICES, features=of_levels))
     asked = FeatureChoices(columns={"zip": ColumnChoices(kind=AskedKind.NUMBER)})
     assert {f.kind for f in trained(rows, features=asked).manifest.features} == {FeatureKind.NUMBER}
 

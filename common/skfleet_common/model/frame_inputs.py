@@ -111,7 +111,7 @@ def _screen(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
     flags = None if feature.nulls is NullPolicy.MISSING else missing(array)
     if flags is not None:
         if feature.nulls is NullPolicy.ERROR:
-            raise NullRefused.in_rows(feature.column, int(flags.sum()))
+            raise NullRefused.in_rows(feature.column, int(flags.sum()), is_raw=True)
         for row in np.flatnonzero(flags).tolist():
             rejects.setdefault(row, f"{feature.column} is NULL")
     if feature.levels is None or feature.unseen is UnseenPolicy.OTHER:

@@ -97,7 +97,7 @@ def _check_nulls(
     if nulls == 0:
         return []
     if feature.nulls is NullPolicy.ERROR:
-        raise NullRefused.in_rows(feature.column, nulls)
+        raise NullRefused.in_rows(feature.column, nulls, is_raw=feature.kind is FeatureKind.RAW)
     if nulls == counts.rows and not allowed:
         share = (feature.training_nulls + 1) / (manifest.provenance.rows + 2)
         if share**counts.rows < _PRACTICALLY_IMPOSSIBLE:

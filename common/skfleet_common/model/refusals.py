@@ -46,11 +46,12 @@ class NullRefused(Refused):
     """A feature is NULL where its policy allows none. The user fills it or trains with another policy."""
 
     @classmethod
-    def in_rows(cls, column: str, rows: int) -> Self:
-        """Say how many rows are NULL."""
+    def in_rows(cls, column: str, rows: int, *, is_raw: bool = False) -> Self:
+        """Say how many rows are NULL; ``is_raw`` where the model may have been fitted elsewhere."""
+        again = "train or register it" if is_raw else "train"
         return cls(
             f"Column {column!r} is NULL in {counted(rows)}, but its null policy is error; fill it, leave "
-            "those rows out, or train with the null policy missing or reject_row."
+            f"those rows out, or {again} with the null policy missing or reject_row."
         )
 
 

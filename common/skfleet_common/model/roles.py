@@ -34,6 +34,7 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
         UsageError: the names contradict each other.
     """
     _check_names(columns)
+    choices = with_source_categories(choices, columns)
     by_name = {column.name: column for column in columns}
     weight = choices.weight
     named = {
