@@ -141,6 +141,16 @@ def test_a_model_of_few_scores_is_compared_by_its_own_and_not_by_those_of_its_tw
     held = spread([0.19, 0.21, 0.71, 0.7], 400)
     (histogram,) = score_histograms({"p": held}, {"p": spread([0.2, 0.705], 400)})
     assert histogram.cut_shares == (0.5, 0.5)
+    # Votes are not as frequent among rows that the model knows by heart.
+    (votes,) = score_histograms(
+        {"p": spread([0.0, 0.5, 0.5, 1.0], 400)}, {"p": spread([0, 0.5, 1, 0, 1], 400)}
+    )
+    assert votes.cut_shares == (0.25, 0.5, 0.25)
+    (leaves,) = score_histograms(
+        {"p": np.repeat(np.arange(40.0), 25) + 0.01}, {"p": np.repeat(np.arange(40.0), 25)}
+    )
+    assert len(leaves.cut_shares) == 10
+    assert leaves.cuts[0] == 3.5
     (constant,) = score_histograms({"p": held}, {"p": spread([0.4], 400)})
     assert (constant.cuts, constant.cut_shares) == ((), (1.0,))
 

@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from skfleet.cli.jobs import shifted
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.shifts import ColumnShift, Shift
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, digest_of, open_bundle, pack
@@ -84,6 +85,7 @@ def test_rows_like_the_sample_have_not_shifted_and_what_cannot_be_told_is_not_co
     assert shift.columns_compared == 6
     # No text of it comes twice.
     assert shift.columns_not_comparable == ("remark",)
+    assert shifted(shift).endswith("the farthest of 6 compared; not comparable: remark")
 
 
 @pytest.mark.parametrize(

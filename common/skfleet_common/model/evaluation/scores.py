@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,10 @@ _GROUPS = 10
 #: A model that gives at most so many different scores is compared by these: fewer than a histogram has bars,
 #: so that nobody takes a count of the ones for one of the others.
 _FEW = _BARS - 2
+
+#: A score that comes so often on the average is one of a leaf, or a vote.
+_REPEATED = 5
+_NEARLY_ALL = 0.9
 
 #: Scores that are apart by less are the same but for rounding, relatively.
 _SAME = 1e-9
@@ -92,10 +95,23 @@ def _histogram(name: str, values: FloatArray, own: FloatArray) -> ScoreHistogram
 def _cut(values: FloatArray, own: FloatArray) -> tuple[FloatArray, list[float]]:
     """Give the scores to be counted, and where to cut them into groups."""
     given = np.unique(own)
-    if 0 < len(given) <= _FEW:
-        # In the middle between two, where a twin's are on the right side, too.
-        return own, [low / 2 + high / 2 for low, high in pairwise(given.tolist()) if _differ(low, high)]
-    return values, _quantile_cuts(values)
+    if not 0 < len(given) <= max(_FEW, len(own) / _REPEATED):
+        return values, _quantile_cuts(values)
+    # Votes of trees or neighbours are the same fractions in every twin, but not as frequent as of rows that the
+    # model was fitted on. What leaves of a tree hold is a little off in each, and as frequent as of these.
+    counted = values if _are_among(values, given) else own
+    ends = given[:-1].tolist() if len(given) <= _FEW else _quantile_cuts(counted)
+    # In the middle between two, where a twin's are on the right side, too.
+    pairs = [(end, float(given[given > end].min())) for end in ends if end < given[-1]]
+    return counted, [low / 2 + high / 2 for low, high in pairs if _differ(low, high)]
+
+
+def _are_among(values: FloatArray, given: FloatArray) -> bool:
+    """Whether nearly all values are given ones, but for rounding."""
+    above = np.searchsorted(given, values).clip(max=len(given) - 1)
+    below = (above - 1).clip(min=0)
+    apart = np.minimum(np.abs(values - given[above]), np.abs(values - given[below]))
+    return bool(np.mean(apart <= _SAME * np.abs(values)) > _NEARLY_ALL)
 
 
 def _differ(low: float, high: float) -> bool:
