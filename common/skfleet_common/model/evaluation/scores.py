@@ -97,8 +97,8 @@ def _cut(values: FloatArray, own: FloatArray) -> tuple[FloatArray, list[float]]:
     given = np.unique(own)
     if not 0 < len(given) <= max(_FEW, len(own) / _REPEATED):
         return values, _quantile_cuts(values)
-    # Votes of trees or neighbours are the same fractions in every twin, but not as frequent as of rows that the
-    # model was fitted on. What leaves of a tree hold is a little off in each, and as frequent as of these.
+    # Votes of trees or neighbours are the same fractions in every twin, but not as frequent as of rows that
+    # the model was fitted on. What leaves of a tree hold is a little off in each, and as frequent.
     counted = values if _are_among(values, given) else own
     ends = given[:-1].tolist() if len(given) <= _FEW else _quantile_cuts(counted)
     # In the middle between two, where a twin's are on the right side, too.
