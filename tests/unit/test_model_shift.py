@@ -21,6 +21,7 @@ from skfleet_common.model.shift import (
     NO_BASELINES,
     NO_ROWS,
     NO_SKETCHES,
+    OTHER_SKETCHES,
     REJECTED,
     chance,
     psi,
@@ -103,8 +104,13 @@ def test_a_bundle_whose_model_takes_a_frame_has_null_rates_and_scores() -> None:
     as_is = {"kind": FeatureKind.RAW, "baseline": None, "levels": None, "rare_levels": None}
     raw = tuple(feature.model_copy(update=as_is) for feature in fitted.features)
     manifest = fitted.model_copy(update={"features": raw})
-    sketch = Sketch(rows=100, features={"items": (20, 0, 80)}, scores={"proba_true": (*(0,) * 19, 100)})
-    columns = {column.column: column for column in shift_of(manifest, sketch).columns}
+    old = tuple(score.model_copy(update={"cuts": (), "cut_shares": ()}) for score in fitted.scores)
+    manifest = manifest.model_copy(update={"scores": old})
+    scores = {"proba_true": (*(0,) * 19, 100)}
+    sketch = Sketch(rows=100, features={"items": (20, 0, 80), "price": (90, 0, 10)}, scores=scores)
+    shift = shift_of(manifest, sketch)
+    columns = {column.column: column for column in shift.columns}
+    assert ("price" not in columns, shift.columns_not_comparable) == (True, ("price",))
     assert columns["items"].null_rate == 0.8
     assert columns["items"].trained_null_rate == pytest.approx(0.1, abs=0.05)
     assert columns["items"].exceeds(0.25)
@@ -118,15 +124,25 @@ def test_what_cannot_be_compared_says_why(model: Bundle) -> None:
     assert shift_of(old, Sketch()).why_not == NO_BASELINES
     assert shift_of(manifest, Sketch()).why_not == NO_ROWS
     assert shift_of(manifest, Sketch(), rows_unknown=5).why_not == NO_SKETCHES
+    other = shift_of(manifest, Sketch(rows=7, features={"items": (7, 0)}), rows_unknown=5)
+    assert (other.why_not, other.rows_unknown) == (OTHER_SKETCHES, 12)
 
 
 def test_of_several_models_each_column_says_whose_it_is() -> None:
     one, other = (
-        Shift(rows=5, columns=(shifted(psi),), columns_compared=1, columns_left_out=1) for psi in (0.3, 0.7)
+        Shift(
+            rows=5,
+            columns=(shifted(psi),),
+            columns_compared=1,
+            columns_left_out=1,
+            columns_not_comparable=("z",),
+        )
+        for psi in (0.3, 0.7)
     )
     both = shift_of_several({"a": one, "b": other, "c": Shift(why_not=NO_BASELINES)})
     assert [column.named for column in both.columns] == ["b: miles", "a: miles"]
     assert (both.rows, both.columns_compared, both.columns_left_out, both.why_not) == (5, 2, 2, None)
+    assert both.columns_not_comparable == ("a: z", "b: z")
     assert shift_of_several({"a": one}) == one
     assert shift_of_several({"a": Shift(why_not=NO_ROWS), "b": Shift()}).why_not == NO_ROWS
 

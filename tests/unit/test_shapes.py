@@ -67,6 +67,7 @@ SHIFT = Shift(
     ),
     columns_compared=19,
     columns_left_out=1,
+    columns_not_comparable=("remark",),
     why_not="the model's manifest is gone",
 )
 
@@ -279,8 +280,16 @@ def test_what_any_version_wrote_is_read(path: Path) -> None:
     if path == newest_fixture(path.stem):
         assert shape == TODAY[path.stem]
     else:
-        kept = shape.model_dump(include=shape.model_fields_set)
-        assert kept == TODAY[path.stem].model_dump(include=shape.model_fields_set)
+        assert holds(TODAY[path.stem].model_dump(), shape.model_dump(exclude_unset=True))
+
+
+def holds(now: Any, then: Any) -> bool:
+    """Whether ``now`` says all that ``then`` says; shapes within shapes have got new fields, too."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return then.keys() <= now.keys() and all(holds(now[name], value) for name, value in then.items())
+    if isinstance(then, list | tuple) and isinstance(now, list | tuple):
+        return len(now) == len(then) and all(map(holds, now, then))
+    return bool(now == then)
 
 
 @pytest.mark.parametrize("name", TODAY)

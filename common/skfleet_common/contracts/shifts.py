@@ -78,13 +78,16 @@ class Shift(StoredShape):
     columns_compared: NonNegativeInt = 0
     #: Features beyond those of which a sketch is kept.
     columns_left_out: NonNegativeInt = 0
+    #: Those of which nothing or only the NULLs could be compared, and that were NULL about as often.
+    columns_not_comparable: tuple[str, ...] = ()
     #: Why nothing was compared.
     why_not: str | None = None
 
     def brief(self) -> Shift:
         """Give what a certificate says of it."""
         worst = (column.model_copy(update={"bins": ()}) for column in self.columns[:WORST])
-        return self.model_copy(update={"columns": tuple(worst)})
+        named = self.columns_not_comparable[:WORST]
+        return self.model_copy(update={"columns": tuple(worst), "columns_not_comparable": named})
 
     def exceeding(self, most: float) -> tuple[ColumnShift, ...]:
         """Give the columns that have shifted by more than ``most``."""

@@ -35,9 +35,14 @@ class Baseline(Shape):
     quantiles: tuple[FiniteFloat, ...] = ()
     #: The share of all rows up to each of :attr:`ends`, and above the one before.
     shares: tuple[NonNegativeFloat, ...] = ()
+    #: Rows that have the smallest value, and rows that have the largest; 1 where nobody wrote it down.
+    least_rows: NonNegativeInt = 1
+    most_rows: NonNegativeInt = 1
     #: The most frequent levels of a category, most frequent first.
     top_levels: tuple[LevelShare, ...] = ()
-    #: Levels that are not the model's are never met in training.
+    #: Levels that one row has: of as many rows, as many are to be expected to have a level that nobody met.
+    single_levels: NonNegativeInt = 0
+    #: Levels that are not the model's; training meets none, a sample of a model from elsewhere may.
     unseen_rate: NonNegativeFloat = 0.0
 
     @property
@@ -54,6 +59,10 @@ class ScoreHistogram(Shape):
     shares: tuple[NonNegativeFloat, ...]
     #: Rows that were counted; 0 where nobody wrote it down.
     rows: NonNegativeInt = 0
+    #: Jobs are compared in groups: up to the first of these, above it and up to the next one, above the last.
+    cuts: tuple[FiniteFloat, ...] = ()
+    #: The share of rows in each group, one more than there are cuts; empty where nobody wrote it down.
+    cut_shares: tuple[NonNegativeFloat, ...] = ()
 
 
 def of_numbers(values: FloatArray, *, nulls: int) -> Baseline:
@@ -63,13 +72,20 @@ def of_numbers(values: FloatArray, *, nulls: int) -> Baseline:
     quantiles = np.quantile(known, QUANTILES, method="inverted_cdf")
     baseline = Baseline(null_rate=nulls / len(values), quantiles=tuple(quantiles.tolist()))
     up_to = np.array([0, *(np.count_nonzero(known <= end) for end in baseline.ends)])
-    return baseline.model_copy(update={"shares": tuple((np.diff(up_to) / len(values)).tolist())})
+    return baseline.model_copy(
+        update={
+            "shares": tuple((np.diff(up_to) / len(values)).tolist()),
+            "least_rows": int(np.count_nonzero(known == quantiles[0])),
+            "most_rows": int(np.count_nonzero(known == quantiles[-1])),
+        }
+    )
 
 
 def of_levels(counts: Sequence[tuple[int | str, int]], *, rows: int, nulls: int) -> Baseline:
     """Give the baseline of a category from its levels' counts, most frequent first."""
     top = tuple(LevelShare(level=level, share=count / rows) for level, count in counts[:TOP_LEVELS])
-    return Baseline(null_rate=nulls / rows, top_levels=top)
+    single = sum(1 for _, count in counts if count == 1)
+    return Baseline(null_rate=nulls / rows, top_levels=top, single_levels=single)
 
 
 def level_counts(array: pa.Array) -> list[tuple[int | str, int]]:

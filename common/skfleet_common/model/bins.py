@@ -12,20 +12,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from skfleet_common.contracts.columns import LogicalDtype
-from skfleet_common.model.arrays import CANONICAL, FloatArray, level_codes, missing
-from skfleet_common.model.baselines import Baseline, ScoreHistogram
+from skfleet_common.model.arrays import CANONICAL, FloatArray, level_codes, missing, numbers
+from skfleet_common.model.baselines import Baseline
 from skfleet_common.model.manifest import Feature, FeatureKind
-from skfleet_common.model.moments import spoken
+from skfleet_common.model.moments import as_numbers, spoken
 
 #: How many rows are in each of a column's bins.
 Counts = tuple[int, ...]
 
-#: The share of the training rows that scores which are compared together have at least: a tenth, as usual.
-SMALLEST_GROUP = 0.1
+#: A level of fewer training rows is compared with the others: the most frequent of rare ones are so by luck.
+LEAST_ROWS = 10
 
 NULL = "NULL"
 UNSEEN = "unseen levels"
 _OTHERS = "other levels"
+_KNOWN = "known"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,13 @@ class Bins(Protocol):
         """Give how many of the values are in each bin."""
 
     def expected(self) -> list[Expected]:
-        """Give the bins, in their order."""
+        """Give the bins, in their order, with what training had in them."""
+
+    def compared(self, counts: Counts, *, rows: int) -> tuple[list[Expected], Counts]:
+        """Give what is to be expected of rows like the ``rows`` of training, and how many are there instead.
+
+        Bins of which too little is known are put together.
+        """
 
 
 class NumberBins:
@@ -77,6 +84,23 @@ class NumberBins:
         below, above = spoken(least, self._dtype), spoken(self._ends[-1], self._dtype)
         return [Expected(f"below {below}", 0.0), *bins, Expected(f"above {above}", 0.0), null]
 
+    def compared(self, counts: Counts, *, rows: int) -> tuple[list[Expected], Counts]:
+        """Give the bins, below and above with a row each if the extremes were met once.
+
+        Of n draws, the next one is below all others in one of n + 1 cases, and below or at the k-th in k of
+        them, unless values repeat.
+        """
+        bins = self.expected()
+        if not self._ends or not rows:
+            return bins, counts
+        below, first, *between, above, null = (bin_.share * rows for bin_ in bins)
+        if self._baseline.least_rows == 1 and first >= 1:
+            below, first = 1.0, first - 1
+        above = float(self._baseline.most_rows == 1)
+        every = rows + above
+        shares = [part / every for part in (below, first, *between, above, null)]
+        return [Expected(bin_.label, share) for bin_, share in zip(bins, shares, strict=True)], counts
+
     def _between(self, start: float, stop: float) -> str:
         # Of whole numbers, the bin that ends with the second of two neighbours has only that one.
         is_one = stop - start <= 1 and self._dtype in {LogicalDtype.INTEGER, LogicalDtype.BOOLEAN}
@@ -85,27 +109,39 @@ class NumberBins:
 
 
 class CodeBins:
-    """Categories by the codes of their levels: the top levels, all others, unseen ones, NULL."""
+    """Categories by codes: the top levels, all others, unseen ones, NULL."""
 
-    def __init__(self, bins: list[Expected], bin_of_code: npt.NDArray[np.intp]) -> None:
+    def __init__(
+        self, bins: list[Expected], bin_of_code: npt.NDArray[np.intp], *, single_levels: int | None = None
+    ) -> None:
         self._bins = bins
         self._bin_of_code = bin_of_code
+        self._single_levels = single_levels
 
     @classmethod
     def of_levels(cls, feature: Feature, baseline: Baseline) -> CodeBins:
         """Give the bins of a category whose rows come as codes of its known levels."""
         top = {share.level: place for place, share in enumerate(baseline.top_levels)}
-        bins = [Expected(repr(share.level), share.share) for share in baseline.top_levels]
-        others = max(0.0, 1.0 - baseline.null_rate - sum(share.share for share in baseline.top_levels))
+        bins = _top(baseline)
+        others = max(0.0, 1.0 - baseline.null_rate - baseline.unseen_rate - sum(bin_.share for bin_ in bins))
         bins += [Expected(_OTHERS, others), Expected(UNSEEN, baseline.unseen_rate)]
         bins.append(Expected(NULL, baseline.null_rate))
         codes = [top.get(level, len(top)) for level in feature.known_levels]
-        return cls(bins, np.array([*codes, len(top) + 1, len(top) + 2], dtype=np.intp))
+        codes += [len(top) + 1, len(top) + 2]
+        return cls(bins, np.array(codes, dtype=np.intp), single_levels=baseline.single_levels)
+
+    @classmethod
+    def of_texts(cls, baseline: Baseline) -> CodeBins:
+        """Give the bins of a column whose rows come as codes of the top levels: nobody knows all levels."""
+        bins = _top(baseline)
+        others = max(0.0, 1.0 - baseline.null_rate - sum(bin_.share for bin_ in bins))
+        bins += [Expected(_OTHERS, others), Expected(NULL, baseline.null_rate)]
+        return cls(bins, np.arange(len(bins)))
 
     @classmethod
     def of_raw(cls, null_rate: float) -> CodeBins:
-        """Give the bins of a column that comes as :func:`raw_codes`."""
-        bins = [Expected("known", 1.0 - null_rate), Expected(UNSEEN, 0.0), Expected(NULL, null_rate)]
+        """Give the bins of a column of which only NULLs are known, and maybe its categories."""
+        bins = [Expected(_KNOWN, 1.0 - null_rate), Expected(UNSEEN, 0.0), Expected(NULL, null_rate)]
         return cls(bins, np.arange(3))
 
     def count(self, values: npt.NDArray[np.integer[Any]]) -> Counts:
@@ -119,67 +155,64 @@ class CodeBins:
         """Give the bins in their order."""
         return self._bins
 
+    def compared(self, counts: Counts, *, rows: int) -> tuple[list[Expected], Counts]:
+        """Give the bins, rare levels with the others, of which some rows are to be expected of unseen levels.
 
-class ScoreBins:
-    """Scores between the edges of a histogram; those beyond count to the outer bars."""
-
-    def __init__(self, histogram: ScoreHistogram) -> None:
-        self._histogram = histogram
-
-    def count(self, values: FloatArray) -> Counts:
-        """Give the rows of each bar, which holds its lower edge; the last one holds both."""
-        below = [int(np.count_nonzero(values < edge)) for edge in self._histogram.edges[1:-1]]
-        return tuple(np.diff([0, *below, len(values)]).tolist())
-
-    def expected(self) -> list[Expected]:
-        """Give the bars."""
-        edges = self._histogram.edges
-        return list(map(Expected, map(_span, pairwise(edges)), self._histogram.shares))
-
-    def grouped(self, counts: Counts) -> tuple[list[Expected], Counts]:
-        """Give neighbouring bars together that are too small to be compared, and the counts of these.
-
-        Where training had no score at all, below or above all others, is apart.
+        They are as many as the levels that training met once, as Good and Turing estimate it, and one more.
+        Fewer are as good: a table may have no other levels.
         """
-        edges, shares = self._histogram.edges, self._histogram.shares
-        stops = _group_stops(shares)
-        groups = list(pairwise([0, *stops]))
-        expected = [Expected(_span((edges[a], edges[b])), sum(shares[a:b])) for a, b in groups]
-        return expected, tuple(sum(counts[a:b]) for a, b in groups)
+        shares: dict[str, float] = {}
+        found: dict[str, int] = {}
+        for bin_, count in zip(self._bins, counts, strict=True):
+            is_rare = bin_.label not in _NO_LEVELS and bin_.share * rows < LEAST_ROWS - 0.5
+            label = _OTHERS if is_rare else bin_.label
+            shares[label] = shares.get(label, 0.0) + bin_.share
+            found[label] = found.get(label, 0) + count
+        if self._single_levels is not None and rows:
+            unseen = min((self._single_levels + 1) / rows, shares[_OTHERS], found[UNSEEN] / sum(counts))
+            shares[UNSEEN] += unseen
+            shares[_OTHERS] -= unseen
+        return [Expected(label, share) for label, share in shares.items()], tuple(found.values())
 
 
-def _span(edges: tuple[float, float]) -> str:
-    return f"{edges[0]:.4g} to {edges[1]:.4g}"
+_NO_LEVELS = frozenset({_OTHERS, _KNOWN, UNSEEN, NULL})
 
 
-def _group_stops(shares: Sequence[float]) -> list[int]:
-    """Give the bars at which groups end."""
-    used = [place for place, share in enumerate(shares) if share]
-    first, last = used[0], used[-1] + 1
-    stops = [first] if first else []
-    held = 0.0
-    for place in range(first, last):
-        held += shares[place]
-        # What is left after a group must be enough for another one.
-        if held >= SMALLEST_GROUP and sum(shares[place + 1 :]) >= SMALLEST_GROUP:
-            stops.append(place + 1)
-            held = 0.0
-    stops.append(last)
-    return [*stops, len(shares)] if last < len(shares) else stops
+def _top(baseline: Baseline) -> list[Expected]:
+    return [Expected(repr(share.level), share.share) for share in baseline.top_levels]
+
+
+def is_comparable(bins: Sequence[Expected]) -> bool:
+    """Whether these bins tell values from one another, and not just from NULL and what is no value at all."""
+    labels = {bin_.label for bin_ in bins} - {NULL}
+    return len(labels) > 1 and _KNOWN not in labels
 
 
 def bins_of(feature: Feature, *, rows: int) -> Bins | None:
     """Give the bins of a feature of ``rows`` training rows; None if nobody wrote down what they were."""
-    if feature.kind is FeatureKind.RAW:
-        return CodeBins.of_raw(feature.training_nulls / rows) if rows else None
-    if feature.baseline is None:
-        return None
-    if feature.kind is FeatureKind.CATEGORY:
-        return CodeBins.of_levels(feature, feature.baseline)
-    return NumberBins(feature.baseline, feature.dtype)
+    baseline = feature.baseline
+    if baseline is None:
+        is_raw = feature.kind is FeatureKind.RAW and rows
+        return CodeBins.of_raw(feature.training_nulls / rows) if is_raw else None
+    if feature.levels is not None:
+        return CodeBins.of_levels(feature, baseline)
+    if feature.kind is FeatureKind.RAW and not baseline.quantiles:
+        return CodeBins.of_texts(baseline)
+    return NumberBins(baseline, feature.dtype)
 
 
-def raw_codes(array: pa.Array, feature: Feature) -> npt.NDArray[np.integer[Any]]:
+def raw_values(array: pa.Array, feature: Feature) -> npt.NDArray[Any]:
+    """Give the values of a column that nothing is made of as its bins of :func:`bins_of` take them."""
+    baseline = feature.baseline
+    if baseline is None:
+        return _raw_codes(array, feature)
+    if feature.levels is None and baseline.quantiles:
+        return as_numbers(array) if pa.types.is_temporal(array.type) else numbers(array)
+    known = feature.known_levels or tuple(top.level for top in baseline.top_levels)
+    return level_codes(array, pa.array(known, type=CANONICAL[feature.dtype]))
+
+
+def _raw_codes(array: pa.Array, feature: Feature) -> npt.NDArray[np.integer[Any]]:
     """Give 0 for a value, 1 for one that is not among the categories, 2 for NULL."""
     codes = np.zeros(len(array), dtype=np.int8)
     if feature.levels is not None:

@@ -112,9 +112,10 @@ def _fit(
         dtype=asked.traits.dtype,
     )
     with blaming(asked.asked, "asked for predictions"):
-        hints = _hints(scorer, rows)
+        hints, own = _measured(scorer, rows)
         _check_repeatable(scorer, rows, asked, tolerance=fitted.tolerance)
-        said = held_scores(fitted.held, outputs) or _scores_in_sample(scorer, rows)
+        # Where none were held out, there are only those of rows that the model was fitted on.
+        said = held_scores(fitted.held, outputs) or own
         chosen = rows.table.select([feature.column for feature in fitted.features]).take(
             choose_golden(rows.table, fitted.features, seed=choices.seed)
         )
@@ -138,7 +139,7 @@ def _fit(
         more_outputs=fitted.more_outputs,
         provenance=_provenance(rows, fitted, origin, seed=choices.seed),
         hints=hints,
-        scores=score_histograms(said),
+        scores=score_histograms(said, own),
     )
     return FittedBundle(
         manifest=manifest,
@@ -175,20 +176,17 @@ def _provenance(rows: TrainingRows, fitted: FittedModel, origin: Origin, *, seed
     )
 
 
-def _scores_in_sample(scorer: Scorer, rows: TrainingRows) -> dict[str, FloatArray]:
-    """Give outputs for rows that the model was fitted on, where none were held out."""
-    return scored_columns(scorer.score(rows.table.slice(0, _TIMED_ROWS)).outputs)
-
-
-def _hints(scorer: Scorer, rows: TrainingRows) -> Hints:
+def _measured(scorer: Scorer, rows: TrainingRows) -> tuple[Hints, dict[str, FloatArray]]:
+    """Give how fast the model scores rows that it was fitted on, and what it gives for them."""
     batch = rows.table.slice(0, _TIMED_ROWS).select([feature.column for feature in rows.features])
     # Processor time, so that a thread a core and a busy machine do not flatter or belie one core.
     started = time.process_time()
-    scorer.score(batch)
+    scored = scorer.score(batch)
     seconds = time.process_time() - started
     # A frame's columns are about as wide as the batch's own.
     width = len(rows.features) if scorer.width is None else scorer.width
-    return Hints(
+    hints = Hints(
         rows_per_second_per_core=batch.num_rows / max(seconds, 1e-9),
         bytes_per_row=batch.nbytes / batch.num_rows + 8 * width,
     )
+    return hints, scored_columns(scored.outputs)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.arrays import CANONICAL, canonical_array, level_codes, missing, numbers
-from skfleet_common.model.bins import raw_codes
+from skfleet_common.model.bins import raw_values
 from skfleet_common.model.blanks import without_blanks
 from skfleet_common.model.manifest import Feature, Takes
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
@@ -64,7 +64,7 @@ class FrameBuilder:
         rejects = dict(sorted(rejects.items()))
         sketch = None
         if sketcher is not None:
-            seen = {place: raw_codes(arrays[place], self._features[place]) for place in sketcher.features}
+            seen = {place: raw_values(arrays[place], self._features[place]) for place in sketcher.features}
             sketch = sketcher.sketch_features(seen, rows=source.num_rows, rejected=list(rejects))
         if self._takes is Takes.ARRAY and self._is_numeric:
             plain = [numbers(array) for array in arrays]

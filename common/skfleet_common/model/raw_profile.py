@@ -15,6 +15,7 @@ from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Rol
 from skfleet_common.model.notices import Notice, NoticeKind, left_out
 from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import Profiled
+from skfleet_common.model.raw_baselines import with_baselines
 from skfleet_common.model.refusals import NullRefused
 
 #: Said of models that take texts, or anything that they encode by themselves.
@@ -58,4 +59,4 @@ def raw_columns(table: pa.Table, columns: Sequence[InputColumn], policies: Polic
         raise Refused("No column is left to learn from; exclude fewer columns.")
     if any(feature.dtype is LogicalDtype.TEXT for feature in features):
         notices.append(Notice("", NoticeKind.SHAPE, OWN_LEVELS))
-    return Profiled(tuple(columns), tuple(features), tuple(notices))
+    return Profiled(tuple(columns), with_baselines(features, table), tuple(notices))

@@ -37,6 +37,7 @@ from skfleet_common.model.manifest import (
     TransformedFeature,
 )
 from skfleet_common.model.offers import outputs_of, scores_of
+from skfleet_common.model.raw_baselines import with_baselines
 from skfleet_common.model.raw_profile import OWN_LEVELS
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.registered import (
@@ -131,7 +132,7 @@ def _described(
         versions=current_versions() | library_versions(modules_of(model)),
         skew_policy=asked.skew_policy,
         columns=roles,
-        features=features,
+        features=with_baselines(features, rows),
         transformed=_transformed(features, takes, rows),
         target=targets[0],
         further_targets=targets[1:],

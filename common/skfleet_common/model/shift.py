@@ -8,10 +8,10 @@ each bin on both sides, so that a bin which only one side has weighs as much as 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftKind
-from skfleet_common.model.bins import NULL, UNSEEN, Bins, Counts, Expected, ScoreBins
+from skfleet_common.model.bins import NULL, UNSEEN, Bins, Counts, Expected, is_comparable
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.sketch import Sketch, Sketcher
 
@@ -19,6 +19,8 @@ from skfleet_common.model.sketch import Sketch, Sketcher
 NO_BASELINES = "the model's bundle has no baselines; train it again"
 NO_ROWS = "no row was given to the model"
 NO_SKETCHES = "the workers that scored it keep no sketches; update them"
+
+OTHER_SKETCHES = "the workers that scored it are of another version, which counts otherwise; update them"
 
 #: The name of what is compared for rejected rows.
 REJECTED = "rejected rows"
@@ -36,29 +38,42 @@ def shift_of(manifest: FeatureManifest, sketch: Sketch, *, rows_unknown: int = 0
     if sketcher is None or sketch.rows + sketch.rejected_rows == 0:
         why = NO_BASELINES if sketcher is None else NO_SKETCHES if rows_unknown else NO_ROWS
         return Shift(rows_unknown=rows_unknown, why_not=why)
-    trained = manifest.provenance.rows
-    columns = [_of_rejects(manifest, sketch)]
-    if sketch.rows:
-        bins = sketcher.bins()
-        columns += [
-            _of_feature(name, bins[name], counts, sketch, trained=trained)
-            for name, counts in sketch.features.items()
-        ]
-        for histogram in manifest.scores:
-            counts = sketch.scores.get(histogram.output, ())
-            if sum(counts):
-                expected, counts = ScoreBins(histogram).grouped(counts)
-                rows = histogram.rows or trained
-                columns.append(
-                    _column(histogram.output, expected, counts, trained=rows, kind=ShiftKind.SCORE)
-                )
+    if not sketcher.fits(sketch):
+        return Shift(rows_unknown=rows_unknown + sketch.rows, why_not=OTHER_SKETCHES)
+    columns, incomparable = [_of_rejects(manifest, sketch)], []
+    for column, can_be_told in _compared(manifest, sketcher, sketch):
+        # Where only NULLs are known, more of them still are worth to be told.
+        if can_be_told or not column.may_be_chance:
+            columns.append(column)
+        else:
+            incomparable.append(column.column)
     return Shift(
         rows=sketch.rows,
         rows_unknown=rows_unknown,
         columns=_farthest_first(columns),
         columns_compared=len(columns),
         columns_left_out=len(manifest.features) - len(sketch.features) if sketch.rows else 0,
+        columns_not_comparable=tuple(incomparable),
     )
+
+
+def _compared(
+    manifest: FeatureManifest, sketcher: Sketcher, sketch: Sketch
+) -> Iterator[tuple[ColumnShift, bool]]:
+    """Give the columns of which there is a sketch, and whether their values can be told from one another."""
+    if not sketch.rows:
+        return
+    trained = manifest.provenance.rows
+    bins = sketcher.bins()
+    for name, counts in sketch.features.items():
+        yield _of_feature(name, bins[name], counts, sketch, trained=trained)
+    for histogram in manifest.scores:
+        counts = sketch.scores.get(histogram.output, ())
+        if sum(counts):
+            rows = histogram.rows or trained
+            expected, counts = sketcher.scores[histogram.output].compared(counts, rows=rows)
+            column = _column(histogram.output, expected, counts, trained=rows, kind=ShiftKind.SCORE)
+            yield column, is_comparable(expected)
 
 
 def shift_of_several(shifts: Mapping[str, Shift]) -> Shift:
@@ -77,6 +92,9 @@ def shift_of_several(shifts: Mapping[str, Shift]) -> Shift:
         columns=_farthest_first(columns),
         columns_compared=len(columns),
         columns_left_out=sum(shift.columns_left_out for shift in found),
+        columns_not_comparable=tuple(
+            f"{name}: {column}" for name, shift in shifts.items() for column in shift.columns_not_comparable
+        ),
         why_not=None if columns else found[0].why_not,
     )
 
@@ -117,6 +135,12 @@ def _parts(trained: Sequence[float], scored: Sequence[float]) -> list[float]:
     return parts
 
 
+def compare(name: str, bins: Bins, counts: Counts, *, trained: int, kind: ShiftKind) -> ColumnShift:
+    """Give how far rows in bins are from the ``trained`` ones whose bins they are."""
+    expected, found = bins.compared(counts, rows=trained)
+    return _column(name, expected, found, trained=trained, kind=kind)
+
+
 def _column(
     name: str, expected: Sequence[Expected], counts: Counts, *, trained: int, kind: ShiftKind
 ) -> ColumnShift:
@@ -138,9 +162,12 @@ def _column(
     )
 
 
-def _of_feature(name: str, bins: Bins, counts: Counts, sketch: Sketch, *, trained: int) -> ColumnShift:
+def _of_feature(
+    name: str, bins: Bins, counts: Counts, sketch: Sketch, *, trained: int
+) -> tuple[ColumnShift, bool]:
     expected = bins.expected()
-    column = _column(name, expected, counts, trained=trained, kind=ShiftKind.FEATURE)
+    compared, found = bins.compared(counts, rows=trained)
+    column = _column(name, compared, found, trained=trained, kind=ShiftKind.FEATURE)
     rejected = sketch.rejected.get(name) or (0,) * len(counts)
     every = sketch.rows + sketch.rejected_rows
     rates = {
@@ -148,13 +175,12 @@ def _of_feature(name: str, bins: Bins, counts: Counts, sketch: Sketch, *, traine
         for bin_, given, left in zip(expected, counts, rejected, strict=True)
         if bin_.label in {NULL, UNSEEN}
     }
-    return column.model_copy(
-        update={
-            "null_rate": rates[NULL],
-            "trained_null_rate": next(bin_.share for bin_ in expected if bin_.label == NULL),
-            "unseen_rate": rates.get(UNSEEN),
-        }
-    )
+    known = {
+        "null_rate": rates[NULL],
+        "trained_null_rate": next(bin_.share for bin_ in expected if bin_.label == NULL),
+        "unseen_rate": rates.get(UNSEEN),
+    }
+    return column.model_copy(update=known), is_comparable(compared)
 
 
 def _of_rejects(manifest: FeatureManifest, sketch: Sketch) -> ColumnShift:

@@ -14,8 +14,9 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt
 
 from skfleet_common.contracts.shapes import Shape, StoredShape, UnreadableShape
-from skfleet_common.model.bins import Bins, Counts, ScoreBins, bins_of
+from skfleet_common.model.bins import Bins, Counts, bins_of
 from skfleet_common.model.manifest import FeatureManifest
+from skfleet_common.model.score_bins import ScoreBins
 
 #: Features of which a sketch is kept, the first ones of the manifest: about 30 KB a chunk.
 MAX_FEATURES = 500
@@ -83,7 +84,8 @@ class Sketcher:
         self._names = manifest.feature_columns
         #: By the feature's place.
         self.features: dict[int, Bins] = {place: bins for place, bins in found.items() if bins is not None}
-        self._scores = {histogram.output: ScoreBins(histogram) for histogram in manifest.scores}
+        #: By output.
+        self.scores = {histogram.output: ScoreBins(histogram) for histogram in manifest.scores}
 
     @classmethod
     def of(cls, manifest: FeatureManifest) -> Sketcher | None:
@@ -94,6 +96,16 @@ class Sketcher:
     def bins(self) -> dict[str, Bins]:
         """Give the bins by feature column."""
         return {self._names[place]: bins for place, bins in self.features.items()}
+
+    def fits(self, sketch: Sketch) -> bool:
+        """Whether the sketch is of these bins, not of those that another version makes of the manifest."""
+        bins: dict[str, Bins] = self.bins()
+        found = ((bins, sketch.features), (bins, sketch.rejected), (self.scores, sketch.scores))
+        return all(
+            name in known and len(known[name].expected()) == len(counts)
+            for known, of_columns in found
+            for name, counts in of_columns.items()
+        )
 
     def sketch_features(self, seen: dict[int, npt.NDArray[Any]], *, rows: int, rejected: list[int]) -> Sketch:
         """Give the sketch of a batch's features, as their bins take them, by the feature's place."""
@@ -113,7 +125,7 @@ class Sketcher:
         """Give the sketch of a batch's outputs."""
         counts = {
             name: bins.count(outputs.column(name).to_numpy())
-            for name, bins in self._scores.items()
+            for name, bins in self.scores.items()
             if name in outputs.schema.names
         }
         return Sketch(scores=counts)

@@ -200,4 +200,7 @@ def shifted(shift: Shift) -> str:
         for column in shift.columns[:WORST_SHOWN]
     )
     unknown = f"; {count(shift.rows_unknown)} rows not compared" if shift.rows_unknown else ""
-    return f"{'; '.join(worst)}; the farthest of {shift.columns_compared} compared{unknown}"
+    bare = shift.columns_not_comparable
+    more = f" and {len(bare) - WORST_SHOWN} more" if len(bare) > WORST_SHOWN else ""
+    told = f"; not comparable: {', '.join(bare[:WORST_SHOWN])}{more}" if bare else ""
+    return f"{'; '.join(worst)}; the farthest of {shift.columns_compared} compared{unknown}{told}"
