@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+import pyarrow as pa
 import pytest
 from tests.contract.private_postgres import PrivatePostgres, private_postgres
 
+from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.tables import open_warehouse
-from skfleet_common.tables.port import Selection, Warehouse
+from skfleet_common.tables.port import Parts, Publication, Published, Publisher, Selection, Warehouse
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Rows for a warehouse that loads what is streamed through this process."""
+
+    rows: Iterable[pa.RecordBatch]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        yield from self.rows
+
+    def files(self) -> AbstractContextManager[str | None]:
+        raise AssertionError
+
+
+@dataclass(frozen=True)
+class PlacePublisher:
+    """A warehouse's publisher, given rows as it takes them."""
+
+    publisher: Publisher
+    parts: Callable[[Iterable[pa.RecordBatch]], Parts] = Streamed
+
+    def publish(
+        self,
+        asked: Publication,
+        rows: Iterable[pa.RecordBatch],
+        *,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Published:
+        return self.publisher.publish(asked, self.parts(rows), alive=alive)
+
+    def abandon(self, table: TableName, *, job: str, run: int) -> bool:
+        return self.publisher.abandon(table, job=job, run=run)
 
 
 @dataclass(frozen=True)
@@ -24,6 +59,11 @@ class Place:
     server: PrivatePostgres
     schema: str
     warehouse: Warehouse
+
+    @property
+    def publisher(self) -> PlacePublisher:
+        """Publish rows here."""
+        return PlacePublisher(self.warehouse.publisher)
 
     def sql(self, statement: str, *, as_superuser: bool = False) -> list[tuple[Any, ...]]:
         """Run statements in the schema, as the role that skfleet uses or as the superuser."""
