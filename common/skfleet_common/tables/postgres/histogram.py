@@ -14,8 +14,7 @@ from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.port import KeyBin, KeyHistogram, Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import column_of, from_selection
-from skfleet_common.tables.postgres.types import key_literal
+from skfleet_common.tables.sql.selection import column_of, from_selection, key_literal
 
 #: 400 sampled keys put a chunk's size within about 5 % (one over their square root).
 _SAMPLED_A_CHUNK = 400

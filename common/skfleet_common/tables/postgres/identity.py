@@ -10,7 +10,7 @@ from psycopg2 import errorcodes, sql
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import column_of, from_selection
+from skfleet_common.tables.sql.selection import column_of, from_selection
 
 # A valid, complete unique index whose columns are all among the ids, and all NOT NULL. An index of a table
 # says nothing of the tables that inherit from it, except for partitions.

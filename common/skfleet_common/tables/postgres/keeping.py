@@ -7,7 +7,7 @@ from psycopg2 import sql
 
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.faults import condition
+from skfleet_common.tables.sql.faults import condition
 
 #: Classes of SQLSTATEs that say that columns or rows do not go with what was there: feature not supported,
 #: data exception, constraint violation, syntax error or access rule violation, program limit exceeded.

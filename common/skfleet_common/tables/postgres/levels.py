@@ -12,8 +12,8 @@ from psycopg2 import sql
 
 from skfleet_common.tables.port import FeatureCounts, Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import column_of, from_selection
 from skfleet_common.tables.postgres.types import as_text
+from skfleet_common.tables.sql.selection import column_of, from_selection
 
 #: Each column is a hash table in the server's work_mem; more at once would spill to disk.
 _COLUMNS_A_SCAN = 16

@@ -14,9 +14,9 @@ from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.conditions import refuse_volatile
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import from_selection
 from skfleet_common.tables.postgres.types import logical_dtype
 from skfleet_common.tables.query import Query
+from skfleet_common.tables.sql.selection import from_selection
 
 #: How sentences to people name it; an empty schema is no schema's name.
 THE_QUERY = TableName(schema_name="", name="the query")

@@ -75,8 +75,3 @@ def _fits_a_double(warehouse_type: str) -> bool:
 def as_text(name: str) -> sql.Composed:
     """Give the SQL that reads a column in the database's own output format."""
     return sql.SQL("{}::pg_catalog.text").format(sql.Identifier(name))
-
-
-def key_literal(key: str, warehouse_type: str) -> sql.Composed:
-    """Give a split key as a literal of its type, so that an index on the column serves."""
-    return sql.SQL("CAST({} AS {})").format(sql.Literal(key), sql.SQL(warehouse_type))

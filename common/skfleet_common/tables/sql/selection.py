@@ -7,8 +7,7 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.errors import SourceChanged
-from skfleet_common.tables.port import RowSample, Selection
-from skfleet_common.tables.postgres.types import key_literal
+from skfleet_common.tables.port import Selection
 
 
 def qualified(table: TableName) -> sql.Composed:
@@ -22,19 +21,6 @@ def from_selection(source: Selection, *conditions: sql.Composable) -> sql.Compos
     every += [sql.SQL("({})").format(condition) for condition in conditions]
     clause = sql.SQL(" AND ").join(every) if every else sql.SQL("true")
     return sql.SQL("FROM {} WHERE {}").format(_rows_of(source), clause)
-
-
-def drawn(sample: RowSample | None) -> sql.Composable:
-    """Give the clause that draws a sample, or nothing: the rows whose ids' digests come first.
-
-    A digest by the ids draws the same rows however the table lies on the disk.
-    """
-    if sample is None:
-        return sql.SQL("")
-    ids = [sql.SQL("{}::pg_catalog.text").format(sql.Identifier(name)) for name in sample.id_columns]
-    return sql.SQL("ORDER BY pg_catalog.md5(pg_catalog.concat_ws('/', {})) LIMIT {}").format(
-        sql.SQL(", ").join([sql.Literal(str(sample.seed)), *ids]), sql.Literal(sample.rows)
-    )
 
 
 def _rows_of(source: Selection) -> sql.Composable:
@@ -55,6 +41,11 @@ def within_range(split_column: str, split_type: str, within: IdRange) -> sql.Com
         comparison = sql.SQL("{} <= {}" if within.stop_included else "{} < {}")
         bounds.append(comparison.format(column, key_literal(within.stop, split_type)))
     return sql.SQL(" AND ").join(bounds)
+
+
+def key_literal(key: str, warehouse_type: str) -> sql.Composed:
+    """Give a split key as a literal of its type, so that an index or a sort key on the column serves."""
+    return sql.SQL("CAST({} AS {})").format(sql.Literal(key), sql.SQL(warehouse_type))
 
 
 def column_of(table: SourceTable, name: str) -> Column:
