@@ -13,7 +13,7 @@ from tests.contract.warehouse_place import Place
 from skfleet_common.contracts.errors import JobFailed, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables.port import Published
-from skfleet_common.tables.postgres import pulse as pulse_module
+from skfleet_common.tables.sql import pulse as pulse_module
 
 
 @pytest.mark.parametrize("run", [1, 2])

@@ -38,9 +38,9 @@ from skfleet_common.tables.postgres.ledger import (
 )
 from skfleet_common.tables.postgres.load import copy_into
 from skfleet_common.tables.postgres.outputs import refuse_output
-from skfleet_common.tables.postgres.pulse import pulse
 from skfleet_common.tables.postgres.staging import make_staging, refuse_repeated_ids, staging_for
 from skfleet_common.tables.postgres.successor import Altered, rename, succeed, wait_for_locks
+from skfleet_common.tables.sql.pulse import pulse
 from skfleet_common.tables.sql.selection import qualified
 
 #: How often the swap asks for its locks before all is left to a later attempt, which must load again.
