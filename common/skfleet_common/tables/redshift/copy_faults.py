@@ -36,11 +36,11 @@ _FAULTS = (
     _Fault(
         _said(r"not authorized to (get credentials of role|assume iam role)|assume ?role"),
         Refused,
-        "Redshift may not assume {role}, so nothing was loaded into {table}; attach the role to the cluster or "
-        "workgroup, and let it trust redshift.amazonaws.com (sts:AssumeRole).",
+        "Redshift may not assume {role}, so nothing was loaded into {table}; attach the role to the cluster "
+        "or workgroup, and let it trust redshift.amazonaws.com (sts:AssumeRole).",
     ),
     _Fault(
-        _said(r"no default iam role|default iam role|iam role .* (is not|invalid)|invalid iam role|role .* not found"),
+        _said(r"default iam role|iam role .* (is not|invalid)|invalid iam role|role .* not found"),
         Refused,
         "Redshift has no IAM role {role}, so nothing was loaded into {table}; attach one to the cluster or "
         "workgroup, and name it in SKFLEET_REDSHIFT_IAM_ROLE.",
@@ -76,7 +76,9 @@ _FAULTS = (
         "role s3:GetObject and s3:ListBucket there, and kms:Decrypt if it is encrypted with a key.",
     ),
     _Fault(
-        _said(r"slowdown|serviceunavailable|internalerror|status 50\d|timed? ?out|connection (reset|refused)"),
+        _said(
+            r"slowdown|serviceunavailable|internalerror|status 50\d|timed? ?out|connection (reset|refused)"
+        ),
         TryAgain,
         "S3 did not answer Redshift while {table} was loaded; it is tried again.",
     ),

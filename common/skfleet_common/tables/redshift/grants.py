@@ -63,6 +63,13 @@ class Rights:
     grants: frozenset[Grant]
 
 
+def may_act_as(cursor: Cursor, owner: str) -> bool:
+    """Whether the warehouse role may do what the owner of something may."""
+    cursor.execute("SELECT current_user, usesuper FROM pg_catalog.pg_user WHERE usename = current_user")
+    ((user, is_superuser),) = cursor.fetchall()
+    return bool(user == owner or is_superuser)
+
+
 def rights_of(cursor: Cursor, table: TableName, oid: int) -> Rights:
     """Read owner and grants; who granted is not kept, the owner grants anew.
 
@@ -81,8 +88,8 @@ def rights_of(cursor: Cursor, table: TableName, oid: int) -> Rights:
     if unseen:
         raise Refused(
             f"The warehouse role may not see the rights that {unseen[0] or 'PUBLIC'} has on {table}, which a "
-            "new one must have, too; let it have the system permission ACCESS SYSTEM TABLE through a role, or "
-            "use --if-exists append."
+            "new one must have, too; give it a role with the system permission ACCESS SYSTEM TABLE, or use "
+            "--if-exists append."
         )
     cursor.execute(_COLUMN_GRANTS, (table.schema_name, table.name))
     found |= {Grant(column, what.upper(), kind, name) for column, what, name, kind in cursor.fetchall()}

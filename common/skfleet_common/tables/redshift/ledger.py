@@ -1,10 +1,10 @@
 """The ledger of publications: how a lost reply to COMMIT is told from a failed one.
 
 A row is written by whoever holds the ledger's lock, and says one of two things for ever: the run has
-published, or it was abandoned and never will. Redshift takes a transaction's snapshot at its first SELECT, DML
-or CREATE ("Isolation levels in Amazon Redshift"), and not at LOCK: whoever locks first, and reads then, reads
-what everybody before has written. So the lock proves it at both of Redshift's levels, SNAPSHOT and
-SERIALIZABLE; of these, SNAPSHOT alone would let two publishers add the same row.
+published, or it was abandoned and never will. Redshift takes a transaction's snapshot at its first SELECT,
+DML or CREATE ("Isolation levels in Amazon Redshift"), and not at LOCK: whoever locks first, and reads then,
+reads what everybody before has written. So the lock proves it at both of Redshift's levels, SNAPSHOT and
+SERIALIZABLE; without it, SNAPSHOT, which is the default, would let two publishers add the same rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Loading: the files that a manifest lists, into a table of the session's own, and from there into staging.
 
-The first of the two tables is temporary: it is gone with the session, whatever becomes of it. What COPY loads
-there costs a second pass over the rows within Redshift, where the text of ids and carried columns becomes what
-it was (docs/redshift.md says how long that takes).
+The first of the two tables is temporary: it is gone with the session, whatever becomes of it. What COPY
+loads there costs a second pass over the rows within Redshift, where the text of ids and carried columns
+becomes what it was.
 """
 
 from __future__ import annotations

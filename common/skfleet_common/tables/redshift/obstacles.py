@@ -9,6 +9,7 @@ from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.redshift.belongings import Belongings
 from skfleet_common.tables.redshift.connect import Cursor
+from skfleet_common.tables.redshift.grants import may_act_as
 from skfleet_common.tables.redshift.output_types import read_type, type_of
 from skfleet_common.tables.redshift.views import View, columns_read, views_of
 
@@ -36,8 +37,8 @@ def refuse_obstacles(
     cursor.execute(_REFERRERS, (old.oid, old.oid))
     for constraint, schema, name in cursor.fetchall():
         raise Refused(
-            f"{table} cannot be replaced without losing the foreign key {constraint} of {schema}.{name}, which "
-            "refers to it; drop that first, use --if-exists append, or name another --output-table."
+            f"{table} cannot be replaced without losing the foreign key {constraint} of {schema}.{name}, "
+            "which refers to it; drop that first, use --if-exists append, or name another --output-table."
         )
     _refuse_lacking(table, old, {column.name for column in columns})
     views = views_of(cursor, old.oid)
@@ -82,9 +83,7 @@ def is_identity(default: str | None) -> bool:
 def _refuse_view(
     cursor: Cursor, table: TableName, oid: int, view: View, columns: Sequence[OutputColumn]
 ) -> None:
-    cursor.execute("SELECT current_user, usesuper FROM pg_catalog.pg_user WHERE usename = current_user")
-    ((user, is_superuser),) = cursor.fetchall()
-    if view.owner != user and not is_superuser:
+    if not may_act_as(cursor, view.owner):
         raise Refused(
             f"{table} cannot be replaced, because the warehouse role may not replace view {view.name} of "
             f"{view.owner}; make the role its owner, or the view WITH NO SCHEMA BINDING."

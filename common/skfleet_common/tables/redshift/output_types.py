@@ -43,7 +43,7 @@ _BASES = {
     "super": "super",
 }  # fmt: skip
 
-#: What a type is without its sizes. A model's ``text`` has no limit, which Redshift's own (256 bytes) would be.
+#: What a type is without its sizes. A model's ``text`` has no limit; Redshift's own would have 256 bytes.
 _SIZES = {"char": (1,), "character": (1,), "nchar": (1,), "bpchar": (256,), "varchar": (256,),
           "nvarchar": (256,), "character varying": (256,), "text": (MAX_VARCHAR_BYTES,)}  # fmt: skip
 

@@ -9,6 +9,7 @@ from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.redshift.belongings import belongings_of
 from skfleet_common.tables.redshift.connect import Cursor
+from skfleet_common.tables.redshift.grants import may_act_as
 from skfleet_common.tables.redshift.ledger import LEDGER
 from skfleet_common.tables.redshift.obstacles import is_identity, refuse_obstacles
 from skfleet_common.tables.redshift.output_types import read_type, type_of
@@ -124,12 +125,10 @@ def _refuse_schema(cursor: Cursor, table: TableName) -> None:
 def _refuse_replacing(
     cursor: Cursor, table: TableName, owner: str, columns: Sequence[OutputColumn], *, cascade_views: bool
 ) -> None:
-    cursor.execute("SELECT current_user, usesuper FROM pg_catalog.pg_user WHERE usename = current_user")
-    ((user, is_superuser),) = cursor.fetchall()
-    if user != owner and not is_superuser:
+    if not may_act_as(cursor, owner):
         raise Refused(
-            f"The warehouse role does not own {table} and so cannot replace it; let {owner} give it to "
-            f"{user} (ALTER TABLE … OWNER TO), or name another table."
+            f"The warehouse role does not own {table} and so cannot replace it; let a superuser make it the "
+            "owner (ALTER TABLE … OWNER TO), or name another table."
         )
     old = belongings_of(cursor, table)
     if old is not None:

@@ -5,8 +5,9 @@
     ledger? ─▶ COPY, checks ─▶ staging, COMMIT │ ledger locked ─▶ ledger? ─▶ swap ─▶ ledger row ─▶ COMMIT
                                                └──────◀── a lock took too long, or somebody was first
 
-Readers see the table before or the table after. A failure anywhere leaves what was. When the reply to COMMIT
-is lost, the next call finds the ledger's row and does nothing. Why there are two transactions: :mod:`.ledger`.
+Readers see the table before or the table after. A failure anywhere leaves what was. When the reply to
+COMMIT is lost, the next call finds the ledger's row and does nothing. There are two transactions because the
+second must begin with its lock (:mod:`.ledger`).
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ from skfleet_common.tables.sql.pulse import pulse
 
 #: How often the swap asks for its locks before all is left to a later attempt, which must load again.
 SWAP_TRIES = 8
-#: New readers queue up behind a swap that waits for old ones. So the first tries hardly wait; each waits twice
-#: as long as the one before, the last LOCK_SECONDS.
+#: New readers queue up behind a swap that waits for old ones. So the first tries hardly wait; each waits
+#: twice as long as the one before, the last LOCK_SECONDS.
 FIRST_WAIT_SECONDS = 0.2
 LOCK_SECONDS = 10.0
 #: The longest pause between two tries: readers that queued up behind the swap go first.
@@ -177,8 +178,8 @@ class RedshiftPublisher:
 
 #: What is said before anything is scored, and again if the setting is gone by then.
 NO_ROLE = (
-    "Redshift loads outputs with an IAM role of its own, and none is named; set SKFLEET_REDSHIFT_IAM_ROLE to its "
-    "ARN, or to default."
+    "Redshift loads outputs with an IAM role of its own, and none is named; set SKFLEET_REDSHIFT_IAM_ROLE to "
+    "its ARN, or to default."
 )
 
 

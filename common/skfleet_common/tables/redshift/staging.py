@@ -1,8 +1,8 @@
 """Staging: the loaded and checked output under a name of its own, until it takes the table's place.
 
 It is committed, unlike PostgreSQL's, because the swap must begin with a lock in a transaction of its own
-(see :mod:`.ledger`). So it may outlive a publisher that dies; whoever publishes or gives up the job after that
-removes it, or else ``skfleet gc``, by what its comment says.
+(see :mod:`.ledger`). So it may outlive a publisher that dies. Whoever publishes the job after that removes
+it, or else ``skfleet gc``, by what its comment says.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def refuse_repeated_ids(cursor: Cursor, staging: TableName, publication: Publica
 def drop_stagings(cursor: Cursor, schema: str, job: str) -> None:
     """Drop what publishers of a job left behind, now that none of them needs it any more."""
     cursor.execute(
-        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "SELECT c.relname FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND c.relkind = 'r' AND left(c.relname, %s) = %s ORDER BY c.relname",
         (schema, len(prefix_of(job)), prefix_of(job)),
     )
