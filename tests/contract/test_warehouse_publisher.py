@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.publications import LEDGER, counts, interfering, old_table, part, publication
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.postgres import outputs
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", list(IfExists))
 def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists) -> None:
     assert place.publisher.publish(
@@ -32,11 +33,12 @@ def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists)
     )
     assert types == [
         ("id", "bigint", True),
-        ("prediction", "text", False),
+        ("prediction", place.text, False),
         ("proba", "double precision", False),
     ]
 
 
+@BOTH
 def test_an_output_of_no_rows_is_an_empty_table(place: Place) -> None:
     assert place.publisher.publish(publication(place, rows=0), []).is_new
     assert counts(place) == []
