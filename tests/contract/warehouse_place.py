@@ -20,8 +20,6 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Parts, Publication, Published, Publisher, Selection, Warehouse
-from skfleet_common.tables.redshift.connect import Server
-from skfleet_common.tables.redshift.publisher import RedshiftPublisher
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,10 @@ class Place:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def seed(self, statement: str) -> None:
+        """Run statements of PostgreSQL's dialect in the schema, as the role that skfleet uses."""
+        self.sql(statement)
+
     def table(self, name: str) -> SourceTable:
         """Look a table of the schema up, by its exact name."""
         quoted = name.replace('"', '""')
@@ -125,6 +127,10 @@ class RedshiftSchema(Place):
         """Run statements in the schema, in Redshift's dialect, or in PostgreSQL's as the superuser."""
         return self.redshift.seed(statement) if as_superuser else self.redshift.sql(statement)
 
+    def seed(self, statement: str) -> None:
+        """See :meth:`Place.seed`; the backend is a PostgreSQL."""
+        self.redshift.seed(f"SET ROLE fleet_owner; {statement}")
+
     def tables(self) -> list[str]:
         """Name everything that the schema holds."""
         return self.redshift.tables()
@@ -152,5 +158,4 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 def open_redshift_at(redshift: RedshiftPlace) -> Warehouse:
     url = redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
-    server = Server.at(url, statement_seconds=60)
-    return Warehouse(server.address, None, None, None, RedshiftPublisher(server, redshift.iam_role))
+    return open_warehouse(url, statement_seconds=60, iam_role=redshift.iam_role)
