@@ -79,9 +79,14 @@ class Place:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
-    def seed(self, statement: str) -> None:
+    @property
+    def url(self) -> str:
+        """The address that skfleet is given."""
+        return self.server.url
+
+    def seed(self, statement: str) -> list[tuple[Any, ...]]:
         """Run statements of PostgreSQL's dialect in the schema, as the role that skfleet uses."""
-        self.sql(statement)
+        return self.sql(statement)
 
     def table(self, name: str) -> SourceTable:
         """Look a table of the schema up, by its exact name."""
@@ -127,9 +132,14 @@ class RedshiftSchema(Place):
         """Run statements in the schema, in Redshift's dialect, or in PostgreSQL's as the superuser."""
         return self.redshift.seed(statement) if as_superuser else self.redshift.sql(statement)
 
-    def seed(self, statement: str) -> None:
+    @property
+    def url(self) -> str:
+        """See :attr:`Place.url`."""
+        return address_of(self.redshift)
+
+    def seed(self, statement: str) -> list[tuple[Any, ...]]:
         """See :meth:`Place.seed`; the backend is a PostgreSQL."""
-        self.redshift.seed(f"SET ROLE fleet_owner; {statement}")
+        return self.redshift.seed(f"SET ROLE fleet_owner; {statement}")
 
     def tables(self) -> list[str]:
         """Name everything that the schema holds."""
@@ -156,6 +166,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     here.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
+def address_of(redshift: RedshiftPlace) -> str:
+    """Give a test server's address; its certificate is no one's."""
+    return redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
+
+
 def open_redshift_at(redshift: RedshiftPlace) -> Warehouse:
-    url = redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
-    return open_warehouse(url, statement_seconds=60, iam_role=redshift.iam_role)
+    """Open a test server as a warehouse."""
+    return open_warehouse(address_of(redshift), statement_seconds=60, iam_role=redshift.iam_role)
