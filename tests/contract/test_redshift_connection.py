@@ -32,7 +32,7 @@ class PlayedLogins:
         self.asked.append((asked, fresh))
         return self.left.pop(0) if len(self.left) > 1 else self.left[0]
 
-    def state(self, asked: LoginAsked) -> str | None:
+    def state(self, asked: LoginAsked) -> str | None:  # noqa: ARG002  (the port's)
         return self.cluster_state
 
 
@@ -149,7 +149,7 @@ def test_a_secret_may_say_where_and_the_address_wins(redshift: RedshiftPlace) ->
 
 def test_a_secret_and_an_address_that_both_name_no_host_are_refused() -> None:
     logins = PlayedLogins([Login("fleet_owner", HIDDEN)])
-    with pytest.raises(UsageError, match="Neither .* says which host and database") as refusal:
+    with pytest.raises(UsageError, match=r"Neither .* says which host and database") as refusal:
         opened("redshift+secret://?secret=s", logins).connect()
     assert HIDDEN not in str(refusal.value)
 
