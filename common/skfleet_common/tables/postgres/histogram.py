@@ -10,17 +10,18 @@ from collections.abc import Sequence
 
 from psycopg2 import sql
 
-from skfleet_common.contracts.columns import Column, LogicalDtype
-from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.port import KeyBin, KeyHistogram, Selection
+from skfleet_common.contracts.columns import Column
+from skfleet_common.tables.port import KeyHistogram, Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.sql.selection import column_of, from_selection, key_literal
-
-#: 400 sampled keys put a chunk's size within about 5 % (one over their square root).
-_SAMPLED_A_CHUNK = 400
-
-#: Merging eighths keeps the rounding of a chunk's edges below a sixteenth of it.
-_BINS_A_CHUNK = 8
+from skfleet_common.tables.sql.bins import (
+    BINS_A_CHUNK,
+    SAMPLED_A_CHUNK,
+    histogram,
+    joined,
+    refuse_unordered,
+    search,
+)
+from skfleet_common.tables.sql.selection import column_of, from_selection
 
 #: More arms than this make the counting CASE slower than sorting all keys once.
 _MAX_BOUNDARIES = 20_000
@@ -36,8 +37,8 @@ def count_keys(cursor: Cursor, source: Selection, split_column: str, *, chunk_ro
         Refused: keys of the column's type have no order that ranges could use.
     """
     column = column_of(source.table, split_column)
-    _refuse_type(source, column)
-    if chunk_rows <= _SAMPLED_A_CHUNK:  # the sample would be the table
+    refuse_unordered(source, column)
+    if chunk_rows <= SAMPLED_A_CHUNK:  # the sample would be the table
         return _sort_all(cursor, source, column, chunk_rows=chunk_rows)
     boundaries = _sample_boundaries(cursor, source, column, chunk_rows=chunk_rows)
     if len(boundaries) > _MAX_BOUNDARIES:
@@ -45,19 +46,10 @@ def count_keys(cursor: Cursor, source: Selection, split_column: str, *, chunk_ro
     return _count_bins(cursor, source, column, boundaries)
 
 
-def _refuse_type(source: Selection, column: Column) -> None:
-    is_ordered = column.dtype not in {LogicalDtype.BOOLEAN, LogicalDtype.OTHER}
-    if not (is_ordered or column.warehouse_type == "uuid"):
-        raise Refused(
-            f"{column.name} of {source.table.name} is {column.warehouse_type}, which has no ranges; "
-            "give a number, text, uuid, date or timestamp with --split-column."
-        )
-
-
 def _sample_boundaries(cursor: Cursor, source: Selection, column: Column, *, chunk_rows: int) -> list[str]:
     """Give distinct keys at every eighth of a chunk of a sample, in order."""
-    share = _SAMPLED_A_CHUNK / chunk_rows
-    step = _SAMPLED_A_CHUNK // _BINS_A_CHUNK
+    share = SAMPLED_A_CHUNK / chunk_rows
+    step = SAMPLED_A_CHUNK // BINS_A_CHUNK
     key = sql.Identifier(column.name)
     cursor.execute("SELECT setseed(0.5)")  # the same table is cut the same way again
     # A key that fills a step alone (n >= step) is followed by a cut, so that it has a bin to itself.
@@ -91,40 +83,16 @@ def _count_bins(cursor: Cursor, source: Selection, column: Column, boundaries: S
             "min({ordered})::text, max({ordered})::text, count(*) {selected} GROUP BY 1 ORDER BY 1"
         ).format(
             key=key,
-            search=_search(key, column.warehouse_type, boundaries, 0, len(boundaries)),
+            search=search(key, column.warehouse_type, boundaries),
             ordered=ordered,
             selected=from_selection(source),
         )
     )
-    bins, null_rows = [], 0
-    for bin_number, first, last, rows in cursor.fetchall():
-        if bin_number is None:
-            null_rows = rows
-        else:
-            bins.append(KeyBin(first=first, last=last, rows=rows))
-    return KeyHistogram(bins=tuple(bins), null_rows=null_rows)
-
-
-def _search(
-    key: sql.Identifier, warehouse_type: str, boundaries: Sequence[str], low: int, high: int
-) -> sql.Composable:
-    """Give a balanced binary search for the number of boundaries at or below the key."""
-    if low == high:
-        return sql.SQL(str(low))
-    middle = (low + high) // 2
-    return sql.SQL("CASE WHEN {} < {} THEN {} ELSE {} END").format(
-        key,
-        key_literal(boundaries[middle], warehouse_type),
-        _search(key, warehouse_type, boundaries, low, middle),
-        _search(key, warehouse_type, boundaries, middle + 1, high),
-    )
+    return histogram(cursor.fetchall())
 
 
 def _sort_all(cursor: Cursor, source: Selection, column: Column, *, chunk_rows: int) -> KeyHistogram:
     """Count every key by itself and join neighbours, up to an eighth of a chunk."""
-    limit = max(1, chunk_rows // _BINS_A_CHUNK)
-    bins: list[KeyBin] = []
-    null_rows = 0
     with cursor.connection.cursor(name="skfleet_keys") as keys:
         keys.itersize = _FETCH
         keys.execute(
@@ -134,11 +102,4 @@ def _sort_all(cursor: Cursor, source: Selection, column: Column, *, chunk_rows: 
                 "FROM (SELECT {key} AS k, count(*) AS n {selected} GROUP BY {key}) counted ORDER BY counted.k"
             ).format(key=sql.Identifier(column.name), selected=from_selection(source))
         )
-        for key, rows in keys:
-            if key is None:
-                null_rows = rows
-            elif bins and bins[-1].rows + rows <= limit:
-                bins[-1] = KeyBin(first=bins[-1].first, last=key, rows=bins[-1].rows + rows)
-            else:
-                bins.append(KeyBin(first=key, last=key, rows=rows))
-    return KeyHistogram(bins=tuple(bins), null_rows=null_rows)
+        return joined(keys, chunk_rows=chunk_rows)

@@ -11,9 +11,9 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.ledger import LEDGER
 from skfleet_common.tables.postgres.obstacles import refuse_obstacles
 from skfleet_common.tables.postgres.spellings import spellings
+from skfleet_common.tables.sql.ledger import LEDGER
 from skfleet_common.tables.sql.names import NameLimit
 
 #: PostgreSQL cuts longer identifiers silently (NAMEDATALEN - 1).

@@ -22,8 +22,8 @@ from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.faults import cannot_connect, translated
 from skfleet_common.tables.postgres.sample import drawn
 from skfleet_common.tables.postgres.types import as_feature, as_text
-from skfleet_common.tables.postgres.unreadable import readable_features
 from skfleet_common.tables.sql.selection import column_of, from_selection, within_range
+from skfleet_common.tables.sql.unreadable import readable_features
 
 #: What the driver decodes at a time. Smaller saves no memory worth having, larger is no faster (measured).
 _BATCH_BYTES = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.redshift.connect import Cursor
-from skfleet_common.tables.redshift.output_types import OutputType, read_type, type_of
+from skfleet_common.tables.redshift.output_types import OutputType, spelled_type, type_of
 
 # "PG_CLASS_INFO" (Amazon Redshift guide); 10 to 12 are what Redshift chose for AUTO.
 _STYLES = {0: "EVEN", 1: "KEY", 8: "ALL"}
@@ -114,6 +114,6 @@ def build_of(cursor: Cursor, table: TableName, oid: int) -> Build:
         sorts_automatically=sorts_automatically,
         encodings={}
         if "AUTO" in encoded.upper()
-        else {name: (read_type(kind.strip()), encoding.strip()) for name, kind, encoding, *_ in columns},
+        else {name: (spelled_type(kind.strip()), encoding.strip()) for name, kind, encoding, *_ in columns},
         defaults=dict(cursor.fetchall()),
     )

@@ -10,7 +10,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.redshift.belongings import Belongings
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.grants import may_act_as
-from skfleet_common.tables.redshift.output_types import read_type, type_of
+from skfleet_common.tables.redshift.output_types import spelled_type, type_of
 from skfleet_common.tables.redshift.views import View, columns_read, views_of
 
 _REFERRERS = """
@@ -90,7 +90,7 @@ def _refuse_view(
         )
     given = {column.name: column for column in columns}
     for name, spelled in columns_read(cursor, view, oid):
-        if name not in given or type_of(given[name]) != read_type(spelled):
+        if name not in given or type_of(given[name]) != spelled_type(spelled):
             has = f"has as {type_of(given[name])}" if name in given else "does not have"
             raise Refused(
                 f"{table} cannot be replaced, because view {view.name} reads its column {name} as {spelled}, "

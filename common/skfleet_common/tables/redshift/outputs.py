@@ -10,13 +10,13 @@ from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.redshift.belongings import belongings_of
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.grants import may_act_as
-from skfleet_common.tables.redshift.ledger import LEDGER
 from skfleet_common.tables.redshift.obstacles import is_identity, refuse_obstacles
-from skfleet_common.tables.redshift.output_types import read_type, type_of
+from skfleet_common.tables.redshift.output_types import spelled_type, type_of
+from skfleet_common.tables.redshift.relations import NAME_LIMIT
+from skfleet_common.tables.sql.ledger import LEDGER
 from skfleet_common.tables.sql.selection import qualified
 
-#: "Names and identifiers" and "Quotas and limits in Amazon Redshift".
-_MAX_NAME_BYTES = 127
+#: "Quotas and limits in Amazon Redshift".
 _MAX_COLUMNS = 1_600
 
 _EXISTING = """
@@ -75,8 +75,10 @@ def _refuse_columns(table: TableName, columns: Sequence[OutputColumn]) -> None:
         raise Refused(f"{table} is skfleet's own ledger of publications; name another --output-table.")
     names = [column.name for column in columns]
     for name in [table.name, *names]:
-        if not name or "\0" in name or len(name.encode()) > _MAX_NAME_BYTES:
-            raise Refused(f"{name!r} cannot be a name in Redshift, which takes 1 to {_MAX_NAME_BYTES} bytes.")
+        if not name or "\0" in name or len(name.encode()) > NAME_LIMIT.most_bytes:
+            raise Refused(
+                f"{name!r} cannot be a name in Redshift, which takes 1 to {NAME_LIMIT.most_bytes} bytes."
+            )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise Refused(f"The output would have two columns named {repeated[0]}; rename one in the source.")
@@ -148,8 +150,8 @@ def _refuse_appending(cursor: Cursor, table: TableName, oid: int, columns: Seque
         spelled, _, default = target[column.name]
         if is_identity(default):
             raise Refused(f"{table} numbers its column {column.name} itself; append to another table.")
-        has, given = read_type(spelled), type_of(column)
-        if has is None or not given.goes_into(has):
+        has, given = spelled_type(spelled), type_of(column)
+        if not given.goes_into(has):
             raise Refused(
                 f"{table} has {column.name} as {spelled}, but the output has {given}; use another table."
             )
