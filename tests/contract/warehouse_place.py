@@ -20,6 +20,7 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Parts, Publication, Published, Publisher, Selection, Warehouse
+from skfleet_common.tables.redshift.catalogue import RedshiftCatalogue
 from skfleet_common.tables.redshift.connect import Server
 from skfleet_common.tables.redshift.publisher import RedshiftPublisher
 
@@ -153,4 +154,5 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 def open_redshift_at(redshift: RedshiftPlace) -> Warehouse:
     url = redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
     server = Server.at(url, statement_seconds=60)
-    return Warehouse(server.address, None, None, None, RedshiftPublisher(server, redshift.iam_role))
+    publisher = RedshiftPublisher(server, redshift.iam_role)
+    return Warehouse(server.address, RedshiftCatalogue(server), None, None, publisher)
