@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from skfleet_common.contracts.chunks import TableName
@@ -77,7 +78,7 @@ def _refuse_lacking(table: TableName, old: Belongings, names: set[str]) -> None:
 
 def is_identity(default: str | None) -> bool:
     """Whether a column's default is how the catalogue spells IDENTITY."""
-    return default is not None and default.lstrip('"').lower().startswith(("identity", "default_identity"))
+    return re.match(r'"?(default_)?identity"?\(', default or "", re.IGNORECASE) is not None
 
 
 def _refuse_view(
