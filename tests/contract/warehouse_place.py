@@ -20,9 +20,6 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Parts, Publication, Published, Publisher, Selection, Warehouse
-from skfleet_common.tables.redshift.catalogue import RedshiftCatalogue
-from skfleet_common.tables.redshift.connect import Server
-from skfleet_common.tables.redshift.publisher import RedshiftPublisher
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,15 @@ class Place:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    @property
+    def url(self) -> str:
+        """The address that skfleet is given."""
+        return self.server.url
+
+    def seed(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run statements of PostgreSQL's dialect in the schema, as the role that skfleet uses."""
+        return self.sql(statement)
+
     def table(self, name: str) -> SourceTable:
         """Look a table of the schema up, by its exact name."""
         quoted = name.replace('"', '""')
@@ -126,6 +132,15 @@ class RedshiftSchema(Place):
         """Run statements in the schema, in Redshift's dialect, or in PostgreSQL's as the superuser."""
         return self.redshift.seed(statement) if as_superuser else self.redshift.sql(statement)
 
+    @property
+    def url(self) -> str:
+        """See :attr:`Place.url`."""
+        return address_of(self.redshift)
+
+    def seed(self, statement: str) -> list[tuple[Any, ...]]:
+        """See :meth:`Place.seed`; the backend is a PostgreSQL."""
+        return self.redshift.seed(f"SET ROLE fleet_owner; {statement}")
+
     def tables(self) -> list[str]:
         """Name everything that the schema holds."""
         return self.redshift.tables()
@@ -151,8 +166,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     here.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
+def address_of(redshift: RedshiftPlace) -> str:
+    """Give a test server's address; its certificate is no one's."""
+    return redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
+
+
 def open_redshift_at(redshift: RedshiftPlace) -> Warehouse:
-    url = redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
-    server = Server.at(url, statement_seconds=60)
-    publisher = RedshiftPublisher(server, redshift.iam_role)
-    return Warehouse(server.address, RedshiftCatalogue(server), None, None, publisher)
+    """Open a test server as a warehouse."""
+    return open_warehouse(address_of(redshift), statement_seconds=60, iam_role=redshift.iam_role)
