@@ -21,9 +21,10 @@ from skfleet_common.tables.redshift.belongings import belongings_of, dress
 from skfleet_common.tables.redshift.build import Build
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.locks import lock_table
+from skfleet_common.tables.redshift.obstacles import refuse_obstacles
 from skfleet_common.tables.redshift.outputs import refuse_output
 from skfleet_common.tables.redshift.staging import drop_table
-from skfleet_common.tables.redshift.views import replace_views, views_of
+from skfleet_common.tables.redshift.views import replace_views
 from skfleet_common.tables.sql.selection import qualified
 
 
@@ -54,17 +55,10 @@ def succeed(
     """
     table = publication.table
     _lock(cursor, table, seconds=seconds)
-    refuse_output(
-        cursor,
-        table,
-        publication.columns,
-        if_exists=IfExists.REPLACE,
-        cascade_views=publication.cascade_views,
-    )
-    old = belongings_of(cursor, table)
+    old = belongings_of(cursor, table, automatic=build.automatic)
     if old is None or old.build != build:
         raise _altered(table)
-    views = views_of(cursor, old.oid)
+    views = refuse_obstacles(cursor, table, old, publication.columns, cascade_views=publication.cascade_views)
     aside = TableName(schema_name=table.schema_name, name=f"{staging.name}_old")
     rename(cursor, table, aside)
     rename(cursor, staging, table)
