@@ -73,7 +73,7 @@ class Build:
         return sql.SQL(", ").join(self._column(column) for column in columns)
 
     def clauses(self) -> sql.Composed:
-        """Give what follows the columns."""
+        """Give what follows the columns; what is not said is for Redshift to choose ("CREATE TABLE")."""
         parts: list[sql.Composable] = []
         if self.style != "AUTO":
             parts.append(sql.SQL(f"DISTSTYLE {self.style}"))
@@ -83,8 +83,6 @@ class Build:
             names = sql.SQL(", ").join(map(sql.Identifier, self.sort_keys))
             kind = "INTERLEAVED" if self.is_interleaved else "COMPOUND"
             parts.append(sql.SQL(f"{kind} SORTKEY ({{}})").format(names))
-        elif self.automatic.sort_keys:
-            parts.append(sql.SQL("SORTKEY AUTO"))
         return sql.SQL(" ").join(parts)
 
     def _column(self, column: OutputColumn) -> sql.Composed:
