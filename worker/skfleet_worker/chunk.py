@@ -144,7 +144,7 @@ class _ChunkWork:
             features=self.models.feature_columns,
             batch_rows=self.bench.batch_rows,
         )
-        within = self.message.chunk.range
+        within = self.message.chunk.id_range
         return reader.read_carefully(within) if carefully else reader.read(within)
 
     def _is_in_vain(self, tally: Tally) -> bool:

@@ -37,6 +37,20 @@ class KeyHistogram:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a warehouse keeps a table, where that decides what reading a range of its keys costs."""
+
+    #: The columns by which its rows are sorted, the first first.
+    sort_key: tuple[str, ...]
+    #: The rows that a scan sees; None where the role may not know.
+    rows: int | None = None
+    #: How much of it is not sorted yet, in percent.
+    unsorted: float | None = None
+    #: How far its statistics are off, in percent.
+    stats_off: float | None = None
+
+
+@dataclass(frozen=True)
 class FeatureCounts:
     """What the preflight needs to know of the values: ``nulls`` and ``levels`` count rows per column.
 
@@ -159,6 +173,9 @@ class KeyScan(Protocol):
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
     ) -> FeatureCounts:
         """Count rows, NULLs of ``columns`` and levels of ``categorical``, in one scan where possible."""
+
+    def layout(self, source: Selection) -> Layout | None:
+        """Give how the selection's table is kept; None if that decides nothing here, or it is no table."""
 
 
 class Reader(Protocol):
