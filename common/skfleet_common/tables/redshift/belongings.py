@@ -100,8 +100,8 @@ def dress(cursor: Cursor, table: TableName, belongings: Belongings, names: froze
                 qualified(table), sql.Identifier(constraint.name), sql.SQL(constraint.definition)
             ),
         )
-    # Staging's own comment goes, whatever comes.
-    comment = sql.SQL("NULL") if belongings.comment is None else sql.Literal(belongings.comment)
+    # Staging's own comment goes, whatever comes; an empty one is none.
+    comment = sql.Literal(belongings.comment or "")
     cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(qualified(table), comment))
     for name, text in belongings.column_comments.items():
         if name in names:

@@ -58,7 +58,8 @@ _FAULTS = (
         "Redshift finds no bucket of that name, so nothing was loaded into {table}; correct SKFLEET_BUCKET.",
     ),
     _Fault(
-        _said(r"nosuchkey|specified key does not exist|is mandatory|does not exist|content.?length|"
+        _said(
+            r"nosuchkey|specified key does not exist|is mandatory|does not exist|content.?length|"
             r"file has been (changed|modified)|status 404"
         ),
         JobFailed,

@@ -88,7 +88,7 @@ def appear(cursor: Cursor, staging: TableName, table: TableName) -> None:
         Refused: something has come to have its name.
     """
     rename(cursor, staging, table)
-    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS NULL").format(qualified(table)))
+    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS ''").format(qualified(table)))
 
 
 def append(cursor: Cursor, staging: TableName, publication: Publication) -> None:
