@@ -102,7 +102,7 @@ class Build:
 def build_of(cursor: Cursor, table: TableName, oid: int, *, automatic: Automatic | None = None) -> Build:
     """Read how a table is built; what is ``automatic`` takes seconds to learn, so it is not learnt twice."""
     cursor.execute(_STYLE, (table.schema_name, table.name))
-    ((style,),) = cursor.fetchall()
+    (style,) = cursor.fetchone() or (None,)
     automatic = automatic or _automatic(cursor, table)
     cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(table.schema_name)))
     cursor.execute(_COLUMNS, (table.schema_name, table.name))
