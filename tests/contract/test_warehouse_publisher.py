@@ -44,6 +44,7 @@ def test_an_output_of_no_rows_is_an_empty_table(place: Place) -> None:
     assert counts(place) == []
 
 
+@BOTH
 def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
     place.sql(
         "CREATE TABLE scores (note text DEFAULT 'n', proba float8, prediction text, id bigint); "
@@ -57,6 +58,7 @@ def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
     assert place.tables() == ["scores", LEDGER]
 
 
+@BOTH
 def test_names_with_quotes_spaces_and_sql_in_them(place: Place) -> None:
     odd = 'My "scores"; DROP TABLE %s {} -- é'
     columns = (OutputColumn(name=odd, warehouse_type="text", source="carried"),)
@@ -72,6 +74,7 @@ def breaking(rows: int) -> Iterator[pa.RecordBatch]:
     raise TryAgain("The store does not answer; try again.")
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", [IfExists.APPEND, IfExists.REPLACE])
 @pytest.mark.parametrize(
     ("parts", "error", "reason"),
@@ -98,6 +101,7 @@ def test_a_failure_leaves_the_old_table_as_it_was(
     assert place.tables() == ["scores", LEDGER]
 
 
+@BOTH
 def test_a_table_that_comes_to_exist_meanwhile_is_not_overwritten(place: Place) -> None:
     with pytest.raises(Refused, match="has come to exist"):
         place.publisher.publish(
@@ -106,6 +110,7 @@ def test_a_table_that_comes_to_exist_meanwhile_is_not_overwritten(place: Place) 
     assert place.sql("SELECT a FROM scores") == [("mine",)]
 
 
+@BOTH
 def test_a_table_to_append_to_that_is_dropped_meanwhile_is_made_anew(place: Place) -> None:
     old_table(place)
     assert place.publisher.publish(
@@ -201,6 +206,7 @@ def test_the_array_type_of_another_table_makes_way_for_an_output(place: Place) -
     assert place.publisher.publish(asked, [part(0, 10)]).is_new
 
 
+@BOTH
 def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None:
     old_table(place)
     with pytest.raises(Refused, match="exists already"):
@@ -208,6 +214,7 @@ def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None
     assert place.sql("SELECT prediction FROM scores") == [("old",)]
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", list(IfExists))
 @pytest.mark.parametrize(
     ("id_columns", "said"),
@@ -234,6 +241,7 @@ def test_an_output_in_which_ids_repeat_is_not_published(
     assert place.sql(f"SELECT * FROM {LEDGER}") == []
 
 
+@BOTH
 def test_ids_that_repeat_only_what_was_there_before_are_appended(place: Place) -> None:
     old_table(place)
     asked = publication(place, rows=3, if_exists=IfExists.APPEND, id_columns=("id", "prediction"))
@@ -283,6 +291,7 @@ def bits(value: float | None) -> bytes | None:
     return None if value is None else b"nan" if value != value else struct.pack("d", value)  # noqa: PLR0124
 
 
+@BOTH
 def test_a_column_that_holds_nothing_but_null(place: Place) -> None:
     columns = (OutputColumn(name="a", warehouse_type="text", source="carried"),)
     batch = pa.RecordBatch.from_pydict({"a": pa.array([None, "", None, "x"], pa.string())})

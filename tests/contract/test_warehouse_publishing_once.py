@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 from tests.contract.publications import LEDGER, counts, old_table, part, publication
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet_common.contracts.errors import JobFailed, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists
@@ -16,6 +16,7 @@ from skfleet_common.tables.port import Published
 from skfleet_common.tables.sql import pulse as pulse_module
 
 
+@BOTH
 @pytest.mark.parametrize("run", [1, 2])
 @pytest.mark.parametrize("if_exists", list(IfExists))
 def test_the_same_job_publishes_once_whatever_its_run(place: Place, if_exists: IfExists, run: int) -> None:
@@ -63,6 +64,7 @@ def test_a_pulse_that_nobody_watches_any_more_ends_by_itself_and_quietly(
     assert not beats.acquire(blocking=False)
 
 
+@BOTH
 def test_an_abandoned_run_never_publishes_and_a_later_run_does(place: Place) -> None:
     here = place.publisher
     table = publication(place, rows=5).table
@@ -75,6 +77,7 @@ def test_an_abandoned_run_never_publishes_and_a_later_run_does(place: Place) -> 
     assert counts(place) == [("late", 5, 5)]
 
 
+@BOTH
 def test_a_run_that_is_abandoned_while_it_loads_publishes_nothing(place: Place) -> None:
     here = place.publisher
     asked = publication(place, rows=10)
@@ -88,6 +91,7 @@ def test_a_run_that_is_abandoned_while_it_loads_publishes_nothing(place: Place) 
     assert place.tables() == [LEDGER]
 
 
+@BOTH
 def test_a_job_that_has_published_is_not_abandoned(place: Place) -> None:
     here = place.publisher
     asked = publication(place, rows=5)
@@ -96,6 +100,7 @@ def test_a_job_that_has_published_is_not_abandoned(place: Place) -> None:
     assert place.sql(f"SELECT run, abandoned FROM {LEDGER}") == [(1, False)]
 
 
+@BOTH
 def test_a_job_that_published_while_another_worker_loaded_it_is_not_published_twice(place: Place) -> None:
     here = place.publisher
     asked = publication(place, rows=10)
@@ -117,6 +122,7 @@ def test_a_ledger_of_before_runs_could_be_abandoned_gets_the_column(place: Place
     assert here.abandon(publication(place, rows=5).table, job="job-2", run=1)
 
 
+@BOTH
 def test_two_publishers_of_one_job_have_one_effect(place: Place) -> None:
     """A redelivered message may be worked on twice at the same time."""
     place.sql("CREATE TABLE scores (id bigint, prediction text, proba float8)")

@@ -138,6 +138,16 @@ class Published:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A table that a publisher has made on its way; once nobody publishes its job, nobody needs it."""
+
+    table: TableName
+    job: str
+    #: By the warehouse's own clock, this host's has no say.
+    age_seconds: float
+
+
 class Catalogue(Protocol):
     """What the preflight asks. Every refusal is a ``Refused`` with one sentence."""
 
@@ -254,6 +264,12 @@ class Publisher(Protocol):
 
         Returns False, with nothing done, when the job has published.
         """
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give what publishers that died have left, and what living ones are at."""
+
+    def remove(self, leftover: Leftover) -> None:
+        """Drop a leftover, unless it is gone; of a publisher that needs it, the work is done again."""
 
 
 @dataclass(frozen=True)

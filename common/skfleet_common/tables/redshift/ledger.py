@@ -19,8 +19,7 @@ from skfleet_common.contracts.errors import Refused, TryAgain
 from skfleet_common.tables.port import Publication
 from skfleet_common.tables.redshift.connect import Cursor, Server
 from skfleet_common.tables.redshift.locks import is_conflict, lock_table
-
-LEDGER = "skfleet_publications"
+from skfleet_common.tables.sql.ledger import LEDGER
 
 #: Two that make it at once may hinder each other; the third time somebody has made it.
 _MAKING_TRIES = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from skfleet_common.contracts.chunks import TableName
@@ -10,7 +11,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.redshift.belongings import Belongings
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.grants import may_act_as
-from skfleet_common.tables.redshift.output_types import read_type, type_of
+from skfleet_common.tables.redshift.output_types import spelled_type, type_of
 from skfleet_common.tables.redshift.views import View, columns_read, views_of
 
 _REFERRERS = """
@@ -28,8 +29,8 @@ WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 
 def refuse_obstacles(
     cursor: Cursor, table: TableName, old: Belongings, columns: Sequence[OutputColumn], *, cascade_views: bool
-) -> None:
-    """Refuse to replace a table of which something would be lost.
+) -> tuple[View, ...]:
+    """Refuse to replace a table of which something would be lost; give the views that are bound to it.
 
     Raises:
         Refused: the sentence names it.
@@ -51,6 +52,7 @@ def refuse_obstacles(
         )
     for view in views:
         _refuse_view(cursor, table, old.oid, view, columns)
+    return views
 
 
 def _refuse_lacking(table: TableName, old: Belongings, names: set[str]) -> None:
@@ -77,7 +79,7 @@ def _refuse_lacking(table: TableName, old: Belongings, names: set[str]) -> None:
 
 def is_identity(default: str | None) -> bool:
     """Whether a column's default is how the catalogue spells IDENTITY."""
-    return default is not None and default.lstrip('"').lower().startswith(("identity", "default_identity"))
+    return re.match(r'"?(default_)?identity"?\(', default or "", re.IGNORECASE) is not None
 
 
 def _refuse_view(
@@ -90,7 +92,7 @@ def _refuse_view(
         )
     given = {column.name: column for column in columns}
     for name, spelled in columns_read(cursor, view, oid):
-        if name not in given or type_of(given[name]) != read_type(spelled):
+        if name not in given or type_of(given[name]) != spelled_type(spelled):
             has = f"has as {type_of(given[name])}" if name in given else "does not have"
             raise Refused(
                 f"{table} cannot be replaced, because view {view.name} reads its column {name} as {spelled}, "

@@ -7,7 +7,6 @@ loaded as text and becomes what it was on its way from there into the table.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,37 +14,17 @@ from psycopg2 import sql
 
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.tables.redshift.types import read_type
 
 #: Redshift's longest ("Character types").
 MAX_VARCHAR_BYTES = 65_535
 
-_WRITTEN = re.compile(
-    r"(?P<base>[a-z][a-z0-9 ]*?)\s*(?:\(\s*(?P<sizes>\d+(?:\s*,\s*\d+)?)\s*\))?", re.IGNORECASE
-)
-
-#: Every way to write a type that a table may have and that text can be turned into ("Data types").
-_BASES = {
-    "smallint": "smallint", "int2": "smallint",
-    "integer": "integer", "int": "integer", "int4": "integer",
-    "bigint": "bigint", "int8": "bigint",
-    "numeric": "numeric", "decimal": "numeric",
-    "real": "real", "float4": "real",
-    "double precision": "double precision", "float8": "double precision", "float": "double precision",
-    "boolean": "boolean", "bool": "boolean",
-    "character": "character", "char": "character", "nchar": "character", "bpchar": "character",
-    "character varying": "character varying", "varchar": "character varying", "nvarchar": "character varying",
-    "text": "character varying",
-    "date": "date",
-    "time": "time without time zone", "time without time zone": "time without time zone",
-    "timetz": "time with time zone", "time with time zone": "time with time zone",
-    "timestamp": "timestamp without time zone", "timestamp without time zone": "timestamp without time zone",
-    "timestamptz": "timestamp with time zone", "timestamp with time zone": "timestamp with time zone",
-    "super": "super",
-}  # fmt: skip
-
-#: What a type is without its sizes. A model's ``text`` has no limit; Redshift's own would have 256 bytes.
-_SIZES = {"char": (1,), "character": (1,), "nchar": (1,), "bpchar": (256,), "varchar": (256,),
-          "nvarchar": (256,), "character varying": (256,), "text": (MAX_VARCHAR_BYTES,)}  # fmt: skip
+#: Types of which a value's text says all, and into which text can be turned ("Data types").
+_WRITABLE = frozenset(
+    {"smallint", "integer", "bigint", "real", "double precision", "numeric", "boolean", "character varying",
+     "character", "date", "time without time zone", "time with time zone", "timestamp without time zone",
+     "timestamp with time zone", "interval day to second", "interval year to month", "super"}
+)  # fmt: skip
 
 _TEXTS = frozenset({"character", "character varying"})
 
@@ -56,8 +35,6 @@ class OutputType:
 
     base: str
     sizes: tuple[int, ...]
-    #: Whether it was written without a limit to its length.
-    is_boundless: bool = False
 
     def __str__(self) -> str:
         """Give it as CREATE TABLE takes it and as the catalogue spells it."""
@@ -68,7 +45,8 @@ class OutputType:
         if self.base != other.base:
             return False
         if self.base in _TEXTS:
-            return self.is_boundless or self.sizes <= other.sizes
+            # What a model says has no length of its own; the longest there is stands for that.
+            return self.sizes == (MAX_VARCHAR_BYTES,) or self.sizes <= other.sizes
         return self.sizes == other.sizes
 
 
@@ -78,13 +56,13 @@ def type_of(column: OutputColumn) -> OutputType:
     Raises:
         Refused: Redshift has none of that name, or none into which text can be turned.
     """
-    found = read_type(column.warehouse_type)
-    if found is None:
+    found = spelled_type(column.warehouse_type)
+    if found.base not in _WRITABLE:
         raise Refused(
             f"The output column {column.name} has the type {column.warehouse_type}, which skfleet cannot "
             "write to Redshift; leave it out of --columns, or cast it in a view of the source."
         )
-    if found.base == "numeric" and not found.sizes:
+    if found.base == "numeric" and "(" not in column.warehouse_type:
         raise Refused(
             f"The output column {column.name} is numeric without precision, which Redshift would round to "
             "whole numbers; give it one in the source, such as numeric(38,10)."
@@ -92,17 +70,10 @@ def type_of(column: OutputColumn) -> OutputType:
     return found
 
 
-def read_type(written: str) -> OutputType | None:
-    """Read a type as people or catalogues write it; None for what is no type here."""
-    found = _WRITTEN.fullmatch(written.strip())
-    name = "" if found is None else found["base"].lower()
-    base = _BASES.get(name)
-    if found is None or base is None:
-        return None
-    sizes = tuple(int(size) for size in (found["sizes"] or "").split(",") if size)
-    if base == "numeric" and len(sizes) == 1:
-        sizes = (*sizes, 0)
-    return OutputType(base, sizes or _SIZES.get(name, ()), is_boundless=name == "text")
+def spelled_type(spelled: str) -> OutputType:
+    """Read a type as the catalogue, or a person, spells it."""
+    base, _, sizes = read_type(spelled).spelled.removesuffix(")").partition("(")
+    return OutputType(base, tuple(int(size) for size in sizes.split(",") if size.isdigit()))
 
 
 def is_verbatim(column: OutputColumn) -> bool:
