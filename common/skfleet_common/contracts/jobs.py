@@ -53,6 +53,11 @@ class OutputColumn(Shape):
     output: str = ""
 
     @property
+    def is_verbatim(self) -> bool:
+        """Whether it is copied from the source."""
+        return self.source in {"id", "carried"}
+
+    @property
     def of_model(self) -> str:
         """What its model calls it."""
         return self.output or self.name
