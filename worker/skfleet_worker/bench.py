@@ -80,7 +80,7 @@ class Workbench:
             cloud=cloud,
             warehouse=warehouse,
             models=Models(cloud, cache, Trust.of(settings)),
-            sources=Sources(cloud, warehouse.catalogue),
+            sources=Sources(cloud, warehouse),
             scratch=fresh_seat(cache, worker, seat),
             report=report,
             check_lease=check_lease,

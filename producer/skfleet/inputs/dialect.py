@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from skfleet.inputs.file_text import FileText
 from skfleet.inputs.files import InputFile
-from skfleet.inputs.text_stream import TextStream
 from skfleet_common.contracts.errors import Refused, UsageError, shown
 
 #: The first one wins where nothing speaks for another.
@@ -65,7 +65,7 @@ def read_dialect(file: InputFile, *, encoding: str | None, delimiter: str | None
     Raises:
         Refused: there is no header, or its names cannot tell columns apart.
     """
-    with TextStream(file, encoding=encoding) as stream:
+    with FileText(file, encoding=encoding) as stream:
         head = stream.read(_HEAD_BYTES)
     whole = len(head) < _HEAD_BYTES
     text = head.decode(errors="ignore")
