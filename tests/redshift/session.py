@@ -1,0 +1,353 @@
+"""One client's session: frames in, frames out, and one backend connection behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import select
+import socket
+import ssl
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2 import extensions
+
+from tests.redshift import wire
+from tests.redshift.commands import perform
+from tests.redshift.dialect import Dialect, Forwarded, Performed
+from tests.redshift.lexicon import statements_of
+from tests.redshift.parameters import REPORTED
+from tests.redshift.refusal import Refusal
+from tests.redshift.wire import Frame, Gone
+
+if TYPE_CHECKING:
+    from tests.redshift.server import RedshiftServer
+
+_STATUS = {
+    extensions.TRANSACTION_STATUS_IDLE: b"I", extensions.TRANSACTION_STATUS_INTRANS: b"T",
+    extensions.TRANSACTION_STATUS_INERROR: b"E",
+}  # fmt: skip
+_ABORTED = Refusal(
+    "current transaction is aborted, commands ignored until end of transaction block", sqlstate="25P02"
+)
+#: What ends the answer to one message of the extended protocol.
+_ANSWERS = b"123CIsnT"
+_TRANSACTION_WORDS = {"begin", "start", "commit", "end", "rollback", "abort"}
+
+
+class Session:
+    """A session; the backend's connection is shared between raw frames and psycopg2, one after the other."""
+
+    def __init__(self, server: RedshiftServer, client: socket.socket) -> None:
+        self.server = server
+        self.user = ""
+        self.dialect = Dialect()
+        self.key = secrets.randbits(31)
+        self.backend: extensions.connection
+        self._client = wire.Stream(client)
+        self._backend: wire.Stream
+        self._status = b"I"
+        self._cursor = ""
+        self._waiting: list[Frame] = []
+        self._prepared: dict[str, Performed] = {}
+        self._portals: dict[str, Performed] = {}
+        self._skipping = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._status != b"I"
+
+    def run(self) -> None:
+        """Serve the client until it goes."""
+        with suppress(Gone):
+            if self._start():
+                try:
+                    self._serve()
+                finally:
+                    self.server.leave(self)
+                    self.backend.cancel()
+                    self._backend.close()
+                    self.backend.close()
+        self._client.close()
+
+    def kill(self) -> None:
+        """End the session as a crash would: no word to the client."""
+        self._client.close()
+
+    def _start(self) -> bool:
+        body = self._client.frame(typed=False).body
+        (code,) = struct.unpack("!I", body[:4])
+        if code == wire.CANCEL_REQUEST:
+            self.server.cancel(*struct.unpack("!II", body[4:12]))
+            return False
+        if code in {wire.SSL_REQUEST, wire.GSS_REQUEST}:
+            accepted = code == wire.SSL_REQUEST and self.server.tls is not None
+            self._client.send(b"S" if accepted else b"N")
+            if accepted:
+                try:
+                    self._client.encrypt(self.server.tls)
+                except (ssl.SSLError, OSError):
+                    return False
+            return self._start()
+        values = wire.texts(body[4:])
+        said = dict(zip(values[::2], values[1::2], strict=False))
+        self.user = said.get("user", "")
+        try:
+            self._authenticate(said)
+            self.backend = self.server.connect_backend(self.user, said, self.dialect)
+        except Refusal as refusal:
+            self._client.send(wire.error_frame(refusal, severity="FATAL").encoded())
+            return False
+        raw = socket.socket(fileno=os.dup(self.backend.fileno()))
+        raw.settimeout(3600)
+        self._backend = wire.Stream(raw)
+        self.server.join(self)
+        frames = [Frame(b"R", struct.pack("!I", 0))]
+        reported = REPORTED | {"session_authorization": self.user}
+        frames += [wire.text_frame(b"S", name, value) for name, value in reported.items()]
+        frames.append(Frame(b"K", struct.pack("!II", self.backend.info.backend_pid, self.key)))
+        self._client.send(b"".join(frame.encoded() for frame in frames))
+        self._ready()
+        return True
+
+    def _authenticate(self, said: dict[str, str]) -> None:
+        if self.server.needs_tls and not self._client.is_encrypted:
+            raise Refusal(
+                f'no pg_hba.conf entry for host "::ffff:127.0.0.1", user "{self.user}", '
+                f'database "{said.get("database", "")}", SSL off', sqlstate="28000",
+            )  # fmt: skip
+        salt = secrets.token_bytes(4)
+        self._client.send(Frame(b"R", struct.pack("!I", 5) + salt).encoded())
+        answer = self._client.frame().body.rstrip(b"\0").decode()
+
+        def digest(password: str) -> str:
+            inner = hashlib.md5((password + self.user).encode(), usedforsecurity=False).hexdigest()
+            return "md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
+
+        self.server.check_password(
+            self.user, lambda password: secrets.compare_digest(digest(password), answer)
+        )
+
+    def _serve(self) -> None:
+        while True:
+            frame = self._client.frame()
+            if frame.kind == b"X":
+                return
+            if frame.kind == b"Q":
+                self._query(wire.texts(frame.body)[0])
+            elif frame.kind in {b"S", b"H"}:
+                self._batch(frame)
+            elif frame.kind in {b"P", b"B", b"D", b"E", b"C"}:
+                self._waiting.append(frame)
+            else:
+                raise Gone
+
+    def _query(self, sql: str) -> None:
+        try:
+            drop_reply = self.server.meet(self, sql)
+            reads = [self.dialect.read(piece) for piece in statements_of(sql)]
+            plain = [read for read in reads if isinstance(read, Forwarded)]
+            self._check_cursor(plain)
+            if len(plain) == len(reads):
+                self._forward(plain, drop_reply=drop_reply)
+            else:
+                self._run_in_turn(reads)
+                if drop_reply:
+                    raise Gone
+                self._ready()
+        except Refusal as refusal:
+            self._refuse(refusal)
+            self._ready()
+
+    def _forward(self, reads: Sequence[Forwarded], *, drop_reply: bool = False, ready: bool = True) -> bool:
+        self._backend.send(wire.text_frame(b"Q", ";".join(read.sql for read in reads)).encoded())
+        succeeded = self._relay(silent=drop_reply, ready=ready)
+        if drop_reply:
+            raise Gone
+        for read in reads if succeeded else ():
+            self._cursor = read.cursor or ("" if read.verb == "close" else self._cursor)
+        return succeeded
+
+    def _run_in_turn(self, reads: Sequence[Forwarded | Performed]) -> None:
+        """Run statements one after the other, in a transaction of their own if they are several."""
+        words = {read.verb for read in reads if isinstance(read, Forwarded)}
+        around = len(reads) > 1 and not self.in_transaction and not words & _TRANSACTION_WORDS
+        if around:
+            self._execute("BEGIN")
+        for read in reads:
+            if isinstance(read, Forwarded):
+                if not self._forward([read], ready=False):
+                    break
+            else:
+                self._client.send(b"".join(frame.encoded() for frame in self._performed(read)))
+        if around and self._status in {b"T", b"E"}:
+            self._execute("COMMIT")
+
+    def _performed(self, read: Performed) -> list[Frame]:
+        if self._status == b"E":
+            raise _ABORTED
+        try:
+            notice, tag = perform(self, read)
+        except psycopg2.Error as exc:
+            raise _as_refusal(exc) from exc
+        finally:
+            self._look()
+        frames = [wire.notice_frame("INFO", notice)] if notice else []
+        return [*frames, wire.text_frame(b"C", tag)]
+
+    def _batch(self, last: Frame) -> None:
+        """Pass on what waits, up to a Flush or Sync; what is performed here is answered here."""
+        waiting, self._waiting = self._waiting, []
+        unanswered = 0
+        for frame in waiting:
+            if self._skipping:
+                break
+            read = self._extended(frame)
+            if isinstance(read, Frame):
+                self._backend.hold(read.encoded())
+                unanswered += 1
+                continue
+            self._flush(unanswered)
+            unanswered = 0
+            try:
+                self._client.send(b"".join(each.encoded() for each in self._performed(read)))
+            except Refusal as refusal:
+                self._refuse(refusal)
+                self._skipping = True
+        if last.kind == b"S":
+            self._backend.send(last.encoded())
+            self._relay()
+            self._skipping = False
+        else:
+            self._flush(unanswered)
+
+    def _flush(self, unanswered: int) -> None:
+        if unanswered and not self._skipping:
+            self._backend.send(Frame(b"H", b"").encoded())
+            self._skipping = not self._relay(answers=unanswered)
+
+    def _extended(self, frame: Frame) -> Frame | Performed:
+        names = frame.body.split(b"\0")
+        if frame.kind == b"P":
+            name, sql = names[0].decode(), names[1].decode()
+            self._prepared.pop(name, None)
+            try:
+                self.server.meet(self, sql)
+                read = self.dialect.read(sql)
+                if isinstance(read, Forwarded):
+                    self._check_cursor([read])
+            except Refusal as refusal:
+                read = Forwarded(_raising(refusal))
+            if isinstance(read, Performed):
+                self._prepared[name] = read
+            text = read.sql if isinstance(read, Forwarded) else ""
+            return Frame(
+                b"P",
+                names[0] + b"\0" + text.encode() + b"\0" + frame.body[len(names[0]) + len(names[1]) + 2 :],
+            )
+        if frame.kind == b"B":
+            portal, statement = names[0].decode(), names[1].decode()
+            self._portals.pop(portal, None)
+            if statement in self._prepared:
+                self._portals[portal] = self._prepared[statement]
+        if frame.kind == b"E" and names[0].decode() in self._portals:
+            return self._portals[names[0].decode()]
+        return frame
+
+    def _check_cursor(self, reads: Sequence[Forwarded]) -> None:
+        for read in reads:
+            if read.cursor and self._cursor:
+                raise Refusal(
+                    f'cursor "{self._cursor}" is open: only one cursor at a time can be open per session',
+                    sqlstate="42P03",
+                )
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say a refusal; a transaction is aborted by it."""
+        if self._status == b"E":
+            refusal = _ABORTED
+        elif self._status == b"T":
+            with suppress(psycopg2.Error):
+                self._execute("DO 'BEGIN RAISE EXCEPTION ''refused''; END'")
+            self._look()
+        self._client.send(wire.error_frame(refusal).encoded())
+
+    def _execute(self, sql: str) -> None:
+        with self.backend.cursor() as cursor:
+            cursor.execute(sql)
+        self._look()
+
+    def _look(self) -> None:
+        status = self.backend.info.transaction_status
+        if status not in _STATUS:
+            raise Gone
+        self._status = _STATUS[status]
+
+    def _ready(self) -> None:
+        if self._status == b"I":
+            self._cursor = ""
+        self._client.send(Frame(b"Z", self._status).encoded())
+
+    def _relay(self, *, answers: int = 0, silent: bool = False, ready: bool = True) -> bool:
+        """Pass the backend's answers on until it is ready (or has given ``answers``); tell if none was an error."""
+        succeeded = True
+        while True:
+            if not self._backend.has_frame:
+                if not silent:
+                    self._client.flush()
+                self._wait()
+            frame = self._backend.frame()
+            if frame.kind == b"Z":
+                self._status = frame.body
+                if self._status == b"I":
+                    self._cursor = ""
+                if ready and not silent:
+                    self._client.send(frame.encoded())
+                self._client.flush()
+                return succeeded
+            if frame.kind in {b"E", b"N"}:
+                succeeded &= frame.kind != b"E"
+                frame = wire.as_of_8_0(frame)
+            is_reported = frame.kind != b"S" or wire.texts(frame.body)[0] in {"client_encoding", "DateStyle"}
+            if is_reported and not silent:
+                self._client.hold(frame.encoded())
+            answers -= frame.kind in _ANSWERS
+            if (answers == 0 and frame.kind in _ANSWERS) or (answers > 0 and frame.kind == b"E"):
+                self._client.flush()
+                return succeeded
+
+    def _wait(self) -> None:
+        """Wait for the backend, and for the client to go: what a client left behind is cancelled."""
+        watched = [self._backend.raw, self._client.raw]
+        while True:
+            readable, _, _ = select.select(watched, [], [])
+            if self._backend.raw in readable:
+                return
+            if self._client.is_gone:
+                self.backend.cancel()
+                raise Gone
+            watched = [self._backend.raw]
+
+
+def _as_refusal(exc: psycopg2.Error) -> Refusal:
+    diag = exc.diag
+    if diag.message_primary is None:
+        raise Gone from exc
+    return Refusal(
+        diag.message_primary, sqlstate=diag.sqlstate or "XX000", detail=diag.message_detail or "",
+        hint=diag.message_hint or "",
+    )  # fmt: skip
+
+
+def _raising(refusal: Refusal) -> str:
+    def literal(text: str) -> str:
+        return "''" + text.replace("\\", "\\\\\\\\").replace("'", "''''") + "''"
+
+    return (
+        f"DO 'BEGIN RAISE EXCEPTION USING ERRCODE = {literal(refusal.sqlstate)}, MESSAGE = {literal(refusal.message)}, "
+        f"DETAIL = {literal(refusal.detail)}, HINT = {literal(refusal.hint)}; END'"
+    )
