@@ -42,6 +42,12 @@ class Settings(BaseModel):
         description="Endpoint of the API that grants logins to Redshift, such as a VPC endpoint's; unset "
         "means the same as for all of AWS.",
     )
+    redshift_iam_role: str | None = Field(
+        default=None,
+        pattern="^(default|arn:[^\\s']{1,2048})$",
+        description="Role with which Redshift reads and writes the fleet's bucket: an ARN, several joined by "
+        "commas to be taken on in turn, or `default` for the cluster's own.",
+    )
     region: str | None = Field(default=None, description="AWS region; unset means boto3's own choice.")
     home: Path | None = Field(
         default=None, description="State folder of the local stack; unset means the nearest .skfleet upwards."

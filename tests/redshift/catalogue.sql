@@ -201,6 +201,15 @@ CREATE VIEW pg_catalog.svv_relation_privileges AS
     LEFT JOIN pg_roles r ON r.oid = a.grantee
     WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift', 'pg_toast')
       AND a.privilege_type NOT IN ('MAINTAIN');
+CREATE VIEW pg_catalog.svv_column_privileges AS
+    SELECT n.nspname::text AS namespace_name, c.relname::text AS relation_name, k.attname::text AS column_name,
+           lower(a.privilege_type)::text AS privilege_type, a.grantee::integer AS identity_id,
+           (CASE WHEN a.grantee = 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END)::text AS identity_name,
+           (CASE WHEN a.grantee = 0 THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'group' END)::text AS identity_type
+    FROM pg_catalog.pg_attribute k JOIN pg_catalog.pg_class c ON c.oid = k.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL aclexplode(k.attacl) a
+    LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift', 'pg_toast');
 CREATE VIEW pg_catalog.stl_load_errors AS SELECT * FROM redshift.load_errors;
 CREATE VIEW pg_catalog.sys_load_error_detail AS
     SELECT userid AS user_id, query::bigint AS query_id, filename AS file_name, line_number, colname AS column_name,
@@ -257,4 +266,5 @@ GRANT SELECT ON ALL TABLES IN SCHEMA redshift TO PUBLIC;
 GRANT SELECT ON pg_catalog.svv_table_info, pg_catalog.pg_table_def, pg_catalog.svv_columns, pg_catalog.svv_all_columns,
     pg_catalog.svv_redshift_columns, pg_catalog.svv_external_columns, pg_catalog.svv_external_tables, pg_catalog.svv_tables,
     pg_catalog.svv_all_tables, pg_catalog.svv_redshift_tables, pg_catalog.pg_class_info, pg_catalog.svv_relation_privileges,
+    pg_catalog.svv_column_privileges,
     pg_catalog.stl_load_errors, pg_catalog.sys_load_error_detail TO PUBLIC;

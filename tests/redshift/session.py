@@ -268,7 +268,7 @@ class Session:
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say a refusal; a transaction is aborted by it."""
-        if self._status == b"E":
+        if self._status == b"E" and not isinstance(refusal.__cause__, psycopg2.Error):
             refusal = _ABORTED
         elif self._status == b"T":
             with suppress(psycopg2.Error):

@@ -118,7 +118,7 @@ class _ChunkWork:
         """
         prefix = "careful-" if carefully else ""
         tally = Tally(
-            output=PartFile(folder / f"{prefix}output.parquet"),
+            output=PartFile(folder / f"{prefix}output.parquet", codec=self.bench.warehouse.codec),
             rejects=PartFile(folder / f"{prefix}rejects.parquet"),
             quarantine=Quarantine(most=self.source.spec.max_rejects),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -172,17 +173,35 @@ class Reader(Protocol):
         """Give the key that halves a range: rows are below it, and at or above it; None if none does."""
 
 
+class Parts(Protocol):
+    """The rows of a publication: what chunks have committed, or rows at hand.
+
+    A publisher takes them in one of two ways, once, and whoever gives them proves on either way that they
+    are what was committed.
+    """
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Stream the rows through this process."""
+
+    def files(self) -> AbstractContextManager[str | None]:
+        """Name the rows to a warehouse that fetches them: the ``s3://`` address of a manifest for its COPY.
+
+        The manifest lists Parquet files whose columns are the publication's, in order. They are proven when
+        the block begins, and once more when it ends without an error. None: there is no row.
+        """
+
+
 class Publisher(Protocol):
     """What publishing asks."""
 
     def publish(
         self,
         publication: Publication,
-        parts: Iterable[pa.RecordBatch],
+        parts: Parts,
         *,
         alive: Callable[[], None] = lambda: None,
     ) -> Published:
-        """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
+        """Load ``parts`` and swap or append, in one transaction with the ledger row.
 
         What a replaced table has besides its rows, its successor has too. When the ledger already has a
         publication of the job, nothing is done, and what it says is given.
@@ -207,3 +226,5 @@ class Warehouse:
     keys: KeyScan
     reader: Reader
     publisher: Publisher
+    #: How the pages of Parquet files must be compressed that its publisher may have to name.
+    codec: str = "zstd"

@@ -19,7 +19,6 @@ from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.postgres.constraints import Constraint, add_constraint, constraints_of
 from skfleet_common.tables.postgres.grants import Rights, give_rights, rights_of
 from skfleet_common.tables.postgres.indexes import Index, build_index, indexes_of, rename_index
-from skfleet_common.tables.postgres.keeping import keep
 from skfleet_common.tables.postgres.traits import (
     Statistics,
     Traits,
@@ -28,6 +27,7 @@ from skfleet_common.tables.postgres.traits import (
     statistics_of,
     traits_of,
 )
+from skfleet_common.tables.sql.keeping import keep
 from skfleet_common.tables.sql.selection import qualified
 
 _TABLE = """

@@ -38,9 +38,10 @@ _CONCURRENT = re.compile(r"serializable isolation violation|concurrent transacti
 _TOO_LARGE = re.compile(r"exceed.*cursor|cursor.*exceed", re.IGNORECASE)
 
 _TURNED_AWAY = re.compile(
-    r"authentication|no password|pg_hba|(role|user) .* does not exist|permission denied|expired",
+    r"authentication|no password|pg_hba|(role|user) .* does not exist|permission denied|(?<!timeout )expired",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"]*"')
 #: What AWS calls the states of a cluster that will take connections again by itself.
 _SOON_STATES = frozenset({"creating", "modifying", "rebooting", "resizing", "resuming", "updating"})
 
@@ -77,7 +78,7 @@ _HINDRANCES = (
         "There is no database at {address}; correct SKFLEET_WAREHOUSE_URL.",
     ),
     _Hindrance(
-        re.compile(r"expired", re.IGNORECASE),
+        re.compile(r"(?<!timeout )expired", re.IGNORECASE),
         EnvironmentFault,
         "Redshift at {address} says that the password has expired; set a new one in SKFLEET_WAREHOUSE_URL.",
     ),
@@ -112,7 +113,7 @@ _UNREACHABLE = (
 
 def is_turned_away(exc: Exception) -> bool:
     """Whether the user or the password was not accepted: a newer login may be."""
-    return bool(_TURNED_AWAY.search(str(exc)))
+    return bool(_TURNED_AWAY.search(_unquoted(exc)))
 
 
 def cannot_connect(
@@ -128,9 +129,14 @@ def cannot_connect(
             "correct SKFLEET_WAREHOUSE_URL."
         )
     for known in _HINDRANCES:
-        if known.words.search(str(exc)):
+        if known.words.search(_unquoted(exc)):
             return known.error(known.sentence.format(address=address))
     return EnvironmentFault(_UNREACHABLE.format(address=address))
+
+
+def _unquoted(exc: Exception) -> str:
+    """Give the words without the names in them: a host may be called anything."""
+    return _QUOTED.sub('""', str(exc))
 
 
 @contextmanager

@@ -3,65 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.tables.redshift.belongings import belongings_of
 from skfleet_common.tables.redshift.connect import Cursor
+from skfleet_common.tables.redshift.grants import may_act_as
+from skfleet_common.tables.redshift.obstacles import is_identity, refuse_obstacles
+from skfleet_common.tables.redshift.output_types import spelled_type, type_of
 from skfleet_common.tables.redshift.relations import NAME_LIMIT
-from skfleet_common.tables.redshift.types import read_type
 from skfleet_common.tables.sql.ledger import LEDGER
+from skfleet_common.tables.sql.selection import qualified
 
-#: "Quotas and limits in Amazon Redshift", columns of a table.
-_MAX_COLUMNS = 1600
-
-_SCHEMA = """
-SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
-FROM pg_namespace WHERE nspname = %(schema)s
-"""
+#: "Quotas and limits in Amazon Redshift".
+_MAX_COLUMNS = 1_600
 
 _EXISTING = """
-SELECT c.oid, c.relkind, u.usename IS NOT NULL, has_table_privilege(c.oid, 'INSERT')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_user u ON u.usename = current_user AND (u.usesysid = c.relowner OR u.usesuper)
-WHERE n.nspname = %(schema)s AND c.relname = %(table)s
+SELECT c.oid, c.relkind, pg_catalog.pg_get_userbyid(c.relowner)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
 """
 
-_LEDGER = """
-SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname = %(table)s
-"""
-
-# Views with schema binding alone: those without find the new table by its name.
-_BOUND_VIEWS = """
-SELECT DISTINCT n.nspname, v.relname FROM pg_depend d
-JOIN pg_rewrite r ON r.oid = d.objid
-JOIN pg_class v ON v.oid = r.ev_class
-JOIN pg_namespace n ON n.oid = v.relnamespace
-WHERE d.refobjid = %(oid)s AND v.oid <> %(oid)s ORDER BY 1, 2
-"""
-
-_REFERENCES = """
-SELECT n.nspname, t.relname, k.conname FROM pg_constraint k
-JOIN pg_class t ON t.oid = k.conrelid
-JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE k.confrelid = %(oid)s AND k.conrelid <> %(oid)s ORDER BY 1, 2, 3
-"""
+_EXTERNAL = "SELECT count(*) FROM svv_external_tables WHERE schemaname = %s AND tablename = %s"
 
 _TARGET_COLUMNS = """
-SELECT attname, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef FROM pg_attribute
-WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped
+SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+FROM pg_catalog.pg_attribute a
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
-
-
-@dataclass(frozen=True)
-class _Existing:
-    oid: int
-    kind: str
-    is_owned: bool
-    takes_rows: bool
 
 
 def refuse_output(
@@ -75,27 +47,27 @@ def refuse_output(
     """Refuse what publishing would stumble over; publishing asks again, for much may change in between.
 
     Raises:
-        Refused: the sentence says what is in the way.
+        Refused: the sentence says what is in the way, and which right is missing.
     """
     _refuse_columns(table, columns)
-    named = {"schema": table.schema_name, "table": table.name}
     _refuse_schema(cursor, table)
-    cursor.execute(_EXISTING, named)
+    cursor.execute(_EXISTING, (table.schema_name, table.name))
     found = cursor.fetchone()
     if found is None:
         return
-    existing = _Existing(*found)
+    oid, kind, owner = found
     if if_exists is IfExists.FAIL:
-        what = " (it is a view)" if existing.kind != "r" else ""
+        what = "" if kind == "r" else " (it is a view)"
         raise Refused(
             f"{table} exists already{what}; name another --output-table, or add --if-exists append|replace."
         )
-    if existing.kind != "r":
-        raise Refused(f"{table} is a view; name another --output-table.")
+    if kind != "r":
+        verb = "be replaced" if if_exists is IfExists.REPLACE else "take rows"
+        raise Refused(f"{table} is a view, which cannot {verb}; name another --output-table.")
     if if_exists is IfExists.REPLACE:
-        _refuse_replacing(cursor, table, existing, cascade_views=cascade_views)
+        _refuse_replacing(cursor, table, owner, columns, cascade_views=cascade_views)
     else:
-        _refuse_appending(cursor, table, existing, columns)
+        _refuse_appending(cursor, table, oid, columns)
 
 
 def _refuse_columns(table: TableName, columns: Sequence[OutputColumn]) -> None:
@@ -113,71 +85,90 @@ def _refuse_columns(table: TableName, columns: Sequence[OutputColumn]) -> None:
     if len(names) > _MAX_COLUMNS:
         raise Refused(f"The output would have {len(names)} columns; Redshift takes at most {_MAX_COLUMNS}.")
     for column in columns:
-        # Type names are put into CREATE TABLE as they are, so each must be exactly one type's name.
-        if not read_type(column.warehouse_type).is_known:
-            raise Refused(f"The output column {column.name} has a type that Redshift does not know here.")
+        type_of(column)
 
 
 def _refuse_schema(cursor: Cursor, table: TableName) -> None:
-    cursor.execute(_SCHEMA, {"schema": table.schema_name})
-    found = cursor.fetchone()
-    if found is None:
-        raise Refused(f"There is no schema {table.schema_name} for the output; create it.")
-    if not found[0]:
+    schema = table.schema_name
+    cursor.execute("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,))
+    ((schemas,),) = cursor.fetchall()
+    if not schemas:
+        raise Refused(f"There is no schema {schema} for the output; create it.")
+    for right in ("USAGE", "CREATE"):
+        cursor.execute("SELECT has_schema_privilege(%s, %s)", (schema, right))
+        if cursor.fetchone() != (True,):
+            raise Refused(
+                f"The warehouse role may not create tables in schema {schema}; grant it {right} there."
+            )
+    cursor.execute("SELECT current_database(), has_database_privilege(current_database(), 'TEMP')")
+    ((database, may_load),) = cursor.fetchall()
+    if not may_load:
         raise Refused(
-            f"The warehouse role may not create tables in schema {table.schema_name}; grant it CREATE and "
-            "USAGE there."
+            f"The warehouse role may not make temporary tables, through which it loads; grant it TEMP on "
+            f"database {database}."
         )
-    cursor.execute(_LEDGER, {"schema": table.schema_name, "table": LEDGER})
-    ledger = cursor.fetchone()
-    if ledger is not None and not ledger[0]:
+    cursor.execute(_EXTERNAL, (schema, table.name))
+    ((externals,),) = cursor.fetchall()
+    if externals:
         raise Refused(
-            f"The warehouse role may not read and write {table.schema_name}.{LEDGER}, where publications are "
-            "recorded; grant it SELECT and INSERT."
+            f"{table} is an external table, to which skfleet does not publish; name another --output-table."
         )
+    ledger = TableName(schema_name=schema, name=LEDGER)
+    cursor.execute(_EXISTING, (schema, LEDGER))
+    if cursor.fetchone() is not None:
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            if not _may(cursor, ledger, right):
+                raise Refused(
+                    f"The warehouse role may not lock, read and write {ledger}, where publications are "
+                    "recorded; grant it SELECT, INSERT, UPDATE and DELETE."
+                )
 
 
-def _refuse_replacing(cursor: Cursor, table: TableName, existing: _Existing, *, cascade_views: bool) -> None:
-    if not existing.is_owned:
-        raise Refused(
-            f"The warehouse role does not own {table} and so cannot replace it; name another table."
-        )
-    cursor.execute(_BOUND_VIEWS, {"oid": existing.oid})
-    views = [f"{schema}.{name}" for schema, name in cursor.fetchall()]
-    if views and not cascade_views:
-        raise Refused(
-            f"{table} cannot be replaced because view {views[0]} reads it; add --cascade-views, or make the "
-            "view WITH NO SCHEMA BINDING."
-        )
-    cursor.execute(_REFERENCES, {"oid": existing.oid})
-    for schema, name, constraint in cursor.fetchall():
-        raise Refused(
-            f"{table} cannot be replaced without losing constraint {constraint} on table {schema}.{name}; "
-            "drop it, or name another --output-table."
-        )
-
-
-def _refuse_appending(
-    cursor: Cursor, table: TableName, existing: _Existing, columns: Sequence[OutputColumn]
+def _refuse_replacing(
+    cursor: Cursor, table: TableName, owner: str, columns: Sequence[OutputColumn], *, cascade_views: bool
 ) -> None:
-    if not existing.takes_rows:
+    if not may_act_as(cursor, owner):
+        raise Refused(
+            f"The warehouse role does not own {table} and so cannot replace it; let a superuser make it the "
+            "owner (ALTER TABLE … OWNER TO), or name another table."
+        )
+    old = belongings_of(cursor, table)
+    if old is not None:
+        refuse_obstacles(cursor, table, old, columns, cascade_views=cascade_views)
+
+
+def _refuse_appending(cursor: Cursor, table: TableName, oid: int, columns: Sequence[OutputColumn]) -> None:
+    if not _may(cursor, table, "INSERT"):
         raise Refused(f"The warehouse role may not insert into {table}; grant it INSERT.")
-    cursor.execute(_TARGET_COLUMNS, {"oid": existing.oid})
-    target = {name: (read_type(spelled).spelled, required) for name, spelled, required in cursor.fetchall()}
+    cursor.execute(_TARGET_COLUMNS, (oid,))
+    target = {name: rest for name, *rest in cursor.fetchall()}
     for column in columns:
         if column.name not in target:
             raise Refused(
                 f"{table} has no column {column.name}, which the output has; add it or use another table."
             )
-        spelled, _ = target[column.name]
-        if spelled != read_type(column.warehouse_type).spelled:
+        spelled, _, default = target[column.name]
+        if is_identity(default):
+            raise Refused(f"{table} numbers its column {column.name} itself; append to another table.")
+        has, given = spelled_type(spelled), type_of(column)
+        if not given.goes_into(has):
             raise Refused(
-                f"{table} has {column.name} as {spelled}, but the output has {column.warehouse_type}; "
-                "use another table."
+                f"{table} has {column.name} as {spelled}, but the output has {given}; use another table."
             )
-    given = {column.name for column in columns}
-    missing = sorted(name for name, (_, required) in target.items() if required and name not in given)
+    names = {column.name for column in columns}
+    missing = sorted(
+        name
+        for name, (_, required, default) in target.items()
+        if required and default is None and name not in names
+    )
     if missing:
         raise Refused(
             f"{table} requires a value in {missing[0]}, which the output does not have; use another table."
         )
+
+
+def _may(cursor: Cursor, table: TableName, right: str) -> bool:
+    """Whether the role has a right on a table."""
+    name = qualified(table).as_string(cursor.connection)
+    cursor.execute("SELECT has_table_privilege(%s, %s)", (name, right))
+    return cursor.fetchone() == (True,)

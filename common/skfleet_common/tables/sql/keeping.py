@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import psycopg2
+import psycopg2.extensions
 from psycopg2 import sql
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.sql.faults import condition
 
 #: Classes of SQLSTATEs that say that columns or rows do not go with what was there: feature not supported,
@@ -14,7 +14,7 @@ from skfleet_common.tables.sql.faults import condition
 _UNFIT = {"0A", "22", "23", "42", "54"}
 
 
-def keep(cursor: Cursor, what: str, statement: sql.Composable) -> None:
+def keep(cursor: psycopg2.extensions.cursor, what: str, statement: sql.Composable) -> None:
     """Run the statement that gives ``what`` to the new table.
 
     Raises:
