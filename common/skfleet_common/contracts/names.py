@@ -98,6 +98,10 @@ class FleetNames:
         """The key of what one attempt to publish tells the warehouse to load."""
         return f"{self.fleet}/jobs/{job}/load/{name}"
 
+    def unload(self, job: str) -> str:
+        """Where a job's table is unloaded to."""
+        return f"{self.fleet}/jobs/{job}/unload/"
+
     def rejects(self, job: str, chunk: int, attempt: str) -> str:
         """The key of the rows that one attempt rejected."""
         return f"{self.fleet}/jobs/{job}/rejects/{chunk:07d}/{attempt}.parquet"

@@ -16,7 +16,7 @@ from skfleet_common.files.arrow_types import as_read, dtype_of
 from skfleet_common.files.csv_rows import TextRows
 from skfleet_common.files.typed_texts import Flags, as_values, as_verbatim
 from skfleet_common.tables.port import SourceBatch
-from skfleet_common.tables.postgres.unreadable import readable_features
+from skfleet_common.tables.sql.unreadable import readable_features
 
 _ARTICLES = {LogicalDtype.INTEGER: "an integer"}
 _FLOATS = {LogicalDtype.FLOAT64, LogicalDtype.DECIMAL}
@@ -157,6 +157,9 @@ def _as_wanted(array: pa.Array, found: LogicalDtype, wanted: LogicalDtype) -> tu
     faults: Flags = np.zeros(len(array), dtype=np.bool_)
     if found is LogicalDtype.DECIMAL:
         array = array.cast(pa.string()).cast(pa.float64())
+    if wanted is LogicalDtype.TIMESTAMPTZ and found is LogicalDtype.TIMESTAMP:
+        # As a warehouse unloads it, in UTC: planning lets no other file be read so.
+        return array.cast(pa.timestamp("us", "UTC")), faults
     if wanted in _FLOATS and array.type != pa.float64():
         return array.cast(pa.float64(), safe=False), faults
     if wanted is LogicalDtype.INTEGER and pa.types.is_floating(array.type):

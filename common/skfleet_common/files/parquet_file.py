@@ -28,7 +28,11 @@ def open_parquet(objects: UserObjects, found: UserObject, *, columns: int = 1) -
     with RangedFile(objects, found) as file:
         try:
             with pq.ParquetFile(
-                file, pre_buffer=False, buffer_size=min(most, max(least, _BUFFERS_BYTES // max(1, columns)))
+                file,
+                pre_buffer=False,
+                buffer_size=min(most, max(least, _BUFFERS_BYTES // max(1, columns))),
+                # The old way of writing moments; nanoseconds would end in the year 2262.
+                coerce_int96_timestamp_unit="us",
             ) as parquet:
                 yield parquet
         except (pa.ArrowException, OSError) as exc:
