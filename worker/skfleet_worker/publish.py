@@ -21,6 +21,7 @@ from skfleet_common.contracts.states import JobState
 from skfleet_common.tables.port import Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.completion import fail_job
+from skfleet_worker.numbering import Numbering, stored_checksum
 from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
 from skfleet_worker.shift import Gathered, stored_shift
@@ -60,7 +61,8 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
     take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
     gathered = Gathered(cloud, spec)
-    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, gathered))
+    numbering = Numbering.of(spec, plan, commits)
+    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, gathered, numbering))
     _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
 
@@ -74,7 +76,7 @@ def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str
     bench.check_lease()
     record = cloud.tracker.job(message.job)
     try:
-        has_published = not bench.warehouse.publisher.abandon(
+        has_published = not bench.publisher_at(record.output_table).abandon(
             record.output_table, job=message.job, run=message.run
         )
     except Refused as exc:
@@ -110,7 +112,8 @@ def _publish(
         id_columns=id_columns_of(spec),
         cascade_views=spec.cascade_views,
     )
-    return bench.warehouse.publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
+    publisher = bench.publisher_at(spec.output_table, spec.output_files)
+    return publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
 
 
 def _succeed(
@@ -126,7 +129,16 @@ def _succeed(
     tracker, now = bench.cloud.tracker, datetime.now(UTC)
     # Written before the publication, by whoever published.
     shift = stored_shift(bench.cloud, message.job)
-    certificate = certify(spec, plan, commits, run=message.run, published=published, now=now, shift=shift)
+    certificate = certify(
+        spec,
+        plan,
+        commits,
+        run=message.run,
+        published=published,
+        now=now,
+        shift=shift,
+        checksum=stored_checksum(bench.cloud, spec),
+    )
     # Whoever published may have written it before it died: the first one stands.
     bench.cloud.store.put_new(bench.cloud.names.certificate(message.job), certificate.to_json())
     if not certificate.adds_up:
@@ -175,7 +187,9 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
         raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
 
 
-def _parts(commits: Sequence[Commit], bench: Workbench, gathered: Gathered) -> Iterator[pa.RecordBatch]:
+def _parts(
+    commits: Sequence[Commit], bench: Workbench, gathered: Gathered, numbering: Numbering
+) -> Iterator[pa.RecordBatch]:
     """Stream the committed outputs; one file at a time is on this host.
 
     Raises:
@@ -192,12 +206,13 @@ def _parts(commits: Sequence[Commit], bench: Workbench, gathered: Gathered) -> I
             with pq.ParquetFile(path) as part:
                 gathered.take(part.metadata.metadata, rows=commit.rows_scored)
                 for batch in part.iter_batches(batch_size=bench.settings.batch_rows):
-                    yield batch
+                    yield numbering.of_chunk(commit.chunk, batch)
                     rows += batch.num_rows
                     bench.report(rows)
     # What has been streamed is about to take effect.
     bench.check_lease()
     gathered.settle()
+    numbering.settle(bench.cloud)
 
 
 def _fetch(key: str, path: Path, commit: Commit, bench: Workbench) -> None:
