@@ -77,6 +77,10 @@ class UserObjects:
             raise Refused(f"There is no object below {url}; correct it.")
         return found
 
+    def everything(self, url: ObjectUrl) -> list[UserObject]:
+        """Find whatever is below a prefix, notes included; there may be nothing."""
+        return list(self._listed(url))
+
     def matching(self, url: ObjectUrl) -> list[UserObject]:
         """Find the objects whose keys match a pattern, in the order of their keys.
 

@@ -19,7 +19,11 @@ from skfleet_common.tables.port import SourceBatch
 from skfleet_common.tables.sql.unreadable import readable_features
 
 _ARTICLES = {LogicalDtype.INTEGER: "an integer"}
-_FLOATS = {LogicalDtype.FLOAT64, LogicalDtype.DECIMAL}
+_FLOATS = {
+    LogicalDtype.FLOAT32: pa.float32(),
+    LogicalDtype.FLOAT64: pa.float64(),
+    LogicalDtype.DECIMAL: pa.float64(),
+}
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,8 @@ def _as_wanted(array: pa.Array, found: LogicalDtype, wanted: LogicalDtype) -> tu
     if wanted is LogicalDtype.TIMESTAMPTZ and found is LogicalDtype.TIMESTAMP:
         # As a warehouse unloads it, in UTC: planning lets no other file be read so.
         return array.cast(pa.timestamp("us", "UTC")), faults
-    if wanted in _FLOATS and array.type != pa.float64():
-        return array.cast(pa.float64(), safe=False), faults
+    if wanted in _FLOATS and array.type != _FLOATS[wanted]:
+        return array.cast(pa.float64(), safe=False).cast(_FLOATS[wanted], safe=False), faults
     if wanted is LogicalDtype.INTEGER and pa.types.is_floating(array.type):
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
         whole = pc.equal(array, pc.trunc(array))

@@ -52,9 +52,14 @@ class CsvPart:
             Refused: a row is longer than any block, quotes say that the part is none, or it is no CSV text.
         """
         done = 0
+        is_checked = not self.is_cut
         for block_bytes in BLOCK_BYTES:
             try:
                 for rows in self._rows(wanted, block_bytes):
+                    if rows.misfits and not is_checked:
+                        # Rather than many rows that do not fit, it may be the part itself.
+                        self._check_quotes()
+                        is_checked = True
                     last = int(rows.numbers.max())
                     if last > done:
                         yield _after(rows, done)
@@ -106,6 +111,15 @@ class CsvPart:
                     raise self._fault(check) from exc
             yield from numbering.rest(wanted or self.names[:1])
         if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
+            raise self._fault(check)
+
+    def _check_quotes(self) -> None:
+        check = QuoteCheck(self.delimiter)
+        with self.open() as text:
+            text.read(self.skipped_bytes)
+            while block := text.read(BLOCK_BYTES[0]):
+                check.take(block)
+        if check.quotes % 2 or not check.is_well_formed:
             raise self._fault(check)
 
     def _fault(self, check: QuoteCheck) -> Refused:

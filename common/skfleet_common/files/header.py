@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from skfleet_common.contracts.errors import Refused
 
-#: What a header has to fit into.
-HEAD_BYTES = 256 * 1024
-
 #: Python's own limit is 128 kB a field.
 LARGEST_FIELD = 2**31 - 1
 

@@ -14,13 +14,11 @@ from skfleet_common.contracts.file_sources import CsvDialect, FilesSource
 from skfleet_common.contracts.slices import ByteRange, ObjectPart, ObjectSlice, RowGroups
 from skfleet_common.files.columns_read import CsvColumns, ParquetColumns, ReadColumns
 from skfleet_common.files.csv_rows import CsvPart
-from skfleet_common.files.header import HEAD_BYTES, Header, read_header
+from skfleet_common.files.head import read_head
+from skfleet_common.files.header import Header, read_header
 from skfleet_common.files.parquet_file import open_parquet, row_batches
 from skfleet_common.files.text_stream import TextStream
 from skfleet_common.tables.port import SourceBatch
-
-#: What is asked for to read a header: it may be compressed, and is read in blocks.
-_LOOK_BYTES = 2 * 1024**2
 
 #: Headers that are remembered.
 _HEADERS = 64
@@ -110,15 +108,10 @@ class SliceReader:
     def _header(self, found: UserObject, dialect: CsvDialect) -> Header:
         key = (str(found), found.etag)
         if key not in self._headers:
-            with TextStream(
-                self.objects.stream(found, 0, min(found.size_bytes, _LOOK_BYTES)),
-                label=str(found),
-                encoding=dialect.encoding or None,
-            ) as text:
-                head = text.read(HEAD_BYTES).decode(errors="ignore")
+            head = read_head(self.objects, found, encoding=dialect.encoding)
             if len(self._headers) >= _HEADERS:
                 self._headers.clear()
-            self._headers[key] = read_header(head, delimiter=dialect.delimiter, label=str(found))
+            self._headers[key] = read_header(head.decoded, delimiter=dialect.delimiter, label=str(found))
         return self._headers[key]
 
 

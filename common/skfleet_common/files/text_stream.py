@@ -115,6 +115,15 @@ class TextStream(io.RawIOBase):
             head = head.removeprefix(codecs.BOM_UTF8)
         self._take(head, first=True, is_start=is_start)
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes decompressed so far."""
+        return self._decoded_bytes
+
+    def peek(self) -> bytes:
+        """Give what has been decoded and not been asked for; without a look at more."""
+        return bytes(self._ready)
+
     def readable(self) -> bool:
         """It is there to be read."""
         return True
@@ -144,10 +153,9 @@ class TextStream(io.RawIOBase):
         for magic, problem in _NO_TEXT.items():
             if start.startswith(magic):
                 raise Refused(f"{self._label} is {problem}.")
-        for magic, codec in _COMPRESSED.items():
-            if start.startswith(magic):
-                opened: Raw = pa.CompressedInputStream(pa.PythonFile(whole, mode="r"), codec)
-                return opened
+        if codec := compression_of(start):
+            opened: Raw = pa.CompressedInputStream(pa.PythonFile(whole, mode="r"), codec)
+            return opened
         return whole
 
     def _read_source(self, size: int) -> bytes:
@@ -189,6 +197,11 @@ class TextStream(io.RawIOBase):
             f"{self._label} is not {self.encoding.upper()}: {found} (position {position:,}) is no text; "
             f"{remedy}{'' if self._given else ', latin-1 or utf-16'}."
         )
+
+
+def compression_of(start: bytes) -> str | None:
+    """Give how a file that begins so is compressed, as Arrow calls it; None if it is not."""
+    return next((codec for magic, codec in _COMPRESSED.items() if start.startswith(magic)), None)
 
 
 def _first_bytes(raw: Raw) -> bytes:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skfleet.cli.fleet import open_fleet
+from skfleet.cli.fleet import assignments, open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
 from skfleet.request import PredictRequest, split_names
+from skfleet_common.contracts.file_sources import FileFormat
 from skfleet_common.contracts.jobs import IfExists, OnDrift
 
 if TYPE_CHECKING:
@@ -25,11 +26,52 @@ def predict(
             "what is read once."
         ),
     ],
-    table: Annotated[str, typer.Option(help="Table or view to score: schema.name.")],
+    table: Annotated[str, typer.Option(help="Table or view to score: schema.name.")] = "",
+    csv: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="CSV files to score: a file, a prefix (s3://BUCKET/KEYS/), a pattern or a manifest on S3, "
+            "or a path here, which is uploaded; may repeat."
+        ),
+    ] = None,
+    parquet: Annotated[
+        list[str] | None, typer.Option(help="Parquet files to score, named like those of --csv.")
+    ] = None,
     id_column: Annotated[
-        list[str], typer.Option(help="Column that identifies rows; repeat or separate by commas.")
-    ],
-    output_table: Annotated[str, typer.Option(help="Table to publish: schema.name.")],
+        list[str] | None,
+        typer.Option(
+            help="Column that identifies rows; repeat or separate by commas. Files need none: by default "
+            "their rows are told apart by file and row number."
+        ),
+    ] = None,
+    output_table: Annotated[str, typer.Option(help="Table to publish: schema.name.")] = "",
+    output: Annotated[
+        str, typer.Option(help="Prefix to publish files below, instead of a table: s3://BUCKET/PREFIX/.")
+    ] = "",
+    output_format: Annotated[
+        FileFormat | None, typer.Option(help="With --output: what the files are; parquet by default.")
+    ] = None,
+    one_file: Annotated[bool, typer.Option("--one-file", help="With --output: write one file.")] = False,
+    delimiter: Annotated[
+        str | None, typer.Option(help="With --csv: one character, or tab; told from the first file.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="With --csv: UTF-8 by default, or what a byte-order mark says.")
+    ] = None,
+    null_text: Annotated[
+        list[str] | None, typer.Option(help="With --csv: a text that means NULL; may repeat.")
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="With --csv: COLUMN=TYPE, as for train; may repeat."),
+    ] = None,
+    whole_files: Annotated[
+        bool,
+        typer.Option(
+            "--whole-files",
+            help="With --csv: read each file whole, where quotes do not tell where records end.",
+        ),
+    ] = False,
     split_column: Annotated[
         str | None, typer.Option(help="Column whose ranges cut the table; by default the first id column.")
     ] = None,
@@ -83,14 +125,24 @@ def predict(
     timeout: Annotated[float | None, typer.Option(help="With --wait: seconds to wait at most.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a table on the fleet, and publish the scores."""
+    """Score a table or files on the fleet, and publish the scores."""
     request = PredictRequest(
         model=model[0],
         more_models=tuple(model[1:]),
         outputs=tuple(name for text in outputs or () for name in split_names(text)),
         table=table,
-        id_columns=tuple(id_column),
+        csv=tuple(csv or ()),
+        parquet=tuple(parquet or ()),
+        id_columns=tuple(id_column or ()),
         output_table=output_table,
+        output=output,
+        output_format=output_format,
+        one_file=one_file,
+        delimiter=delimiter,
+        encoding=encoding,
+        null_text=tuple(null_text or ()),
+        types=tuple(assignments(types, flag="--type").items()),
+        whole_files=whole_files,
         split_column=split_column,
         if_exists=if_exists,
         where=where,
