@@ -18,8 +18,9 @@ from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
 from skfleet.files.opening import open_files
 from skfleet.files.uploads import frame_file, uploaded, with_content
 from skfleet.job import Job, find_job, newest_jobs
+from skfleet.opening_table import open_table
 from skfleet.predict_request import PredictKeywords, predict_request
-from skfleet.preflight import Prepared, check_others, prepare
+from skfleet.preflight import Prepared, check_others, live_scorers, prepare
 from skfleet.progress import Silent, Steps
 from skfleet.redrive import Redriven, redrive
 from skfleet.register import register_model
@@ -28,10 +29,10 @@ from skfleet.registry import Registry
 from skfleet.request import PredictRequest
 from skfleet.score_target import open_target
 from skfleet.submit import find_submitted, new_job, send_messages, submit
-from skfleet.table_source import TableSource
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet.train_request import TrainKeywords, train_request
 from skfleet.training import TrainedModel, TrainingPlan, plan_training, train_model
+from skfleet.unloads import kept_unload
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
 from skfleet_common.aws.user_files import ObjectUrl, UserFiles
@@ -128,10 +129,11 @@ class Fleet:
 
         Files of this host are uploaded for it, and removed again.
         """
-        with uploaded(request, self.cloud, job=new_job(), steps=self._steps) as there, ExitStack() as stack:
+        job = new_job()
+        with uploaded(request, self.cloud, job=job, steps=self._steps) as there, ExitStack() as stack:
             if there is not request:
                 stack.callback(self._remove, there)
-            return self._prepared(there)
+            return self._prepared(there, job=job, is_dry_run=True)
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
@@ -146,20 +148,21 @@ class Fleet:
                 send_messages(record, cloud=self.cloud, steps=self._steps)
             return self._job(record)
         job = new_job()
-        with uploaded(request, self.cloud, job=job, steps=self._steps) as there:
-            prepared = self._prepared(there)
-        for warning in prepared.warnings:
-            self._steps.note(f"Note: {warning}")
-        record = submit(
-            request,
-            prepared,
-            cloud=self.cloud,
-            fleet=self.settings.fleet,
-            token=token,
-            asks=asks,
-            steps=self._steps,
-            job=job,
-        )
+        with kept_unload(self.cloud, job):
+            with uploaded(request, self.cloud, job=job, steps=self._steps) as there:
+                prepared = self._prepared(there, job=job)
+            for warning in prepared.warnings:
+                self._steps.note(f"Note: {warning}")
+            record = submit(
+                request,
+                prepared,
+                cloud=self.cloud,
+                fleet=self.settings.fleet,
+                token=token,
+                asks=asks,
+                steps=self._steps,
+                job=job,
+            )
         return self._job(record)
 
     def predict(self, **asked: Unpack[PredictKeywords]) -> Job:
@@ -218,7 +221,7 @@ class Fleet:
                 )
         return digests
 
-    def _prepared(self, request: PredictRequest) -> Prepared:
+    def _prepared(self, request: PredictRequest, *, job: str, is_dry_run: bool = False) -> Prepared:
         self._resolved(request)
         bundles: list[Bundle] = []
         with self._steps.step("Opening the model", unit="bundles", total=len(request.models)) as step:
@@ -226,18 +229,28 @@ class Fleet:
                 bundles.append(self.registry.open(reference))
                 step.reach(len(bundles))
         objects = UserObjects(self._user_files())
+        workers = self.cloud.tracker.workers()
         prepared = prepare(
             request,
             bundles=bundles,
             open_source=lambda manifests: (
                 open_files(request, objects, manifests)
                 if request.files
-                else TableSource.find(request, self.warehouse)
+                else open_table(
+                    request,
+                    self.warehouse,
+                    manifests,
+                    cloud=self.cloud,
+                    job=job,
+                    scorers=live_scorers(workers),
+                    steps=self._steps,
+                    is_dry_run=is_dry_run,
+                )
             ),
             open_target=lambda: open_target(
                 request, open_warehouse=lambda: self.warehouse, open_objects=lambda: objects
             ),
-            workers=self.cloud.tracker.workers(),
+            workers=workers,
             steps=self._steps,
         )
         others = self.cloud.tracker.live_jobs_writing_to(prepared.output_table)

@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from skfleet.effect import Effect, no_effect
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.errors import Refused, TryAgain
+from skfleet_common.aws.unloads import remove_unload
+from skfleet_common.contracts.errors import Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.file_sources import FilesOutput
 from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.states import JobState
@@ -66,6 +68,9 @@ def cancel(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher]) -
             finished_at=datetime.now(UTC),
             only_from=only_from,
         ):
+            # What is left then, clean-up finds.
+            with suppress(SkfleetError):
+                remove_unload(cloud, job)
             return Effect(
                 job=job,
                 state=JobState.CANCELLED,

@@ -5,8 +5,9 @@
 | not ended | nothing | |
 | SUCCEEDED | outputs and rejects of attempts that lost | at once |
 | SUCCEEDED | committed outputs, which are published | when they are old |
-| CANCELLED | outputs and rejects | at once |
-| FAILED | outputs and rejects | when all is old, and a retry is ruled out |
+| SUCCEEDED | what its table was unloaded into | at once |
+| CANCELLED | outputs, rejects and unload | at once |
+| FAILED | outputs, rejects and unload | when all is old, and a retry is ruled out |
 | not known | everything | when all is a day old |
 
 Spec, plans, certificate, shift and the rejects of a published job stay until they expire with its records.

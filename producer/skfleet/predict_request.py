@@ -8,6 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from skfleet.fit_keywords import several
+from skfleet.read_modes import ReadMode
 from skfleet.request import PredictRequest
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.file_sources import FileFormat
@@ -52,6 +53,8 @@ class PredictKeywords(TypedDict, total=False):
     split_column: str | None
     #: ``fail``, ``append`` (tables alone) or ``replace``.
     if_exists: str
+    #: How a table of Redshift is read: ``select``, ``unload``, or ``auto`` (the default), which decides.
+    read: str | None
     #: A boolean expression over a table, in the warehouse's dialect.
     where: str | None
     #: Output columns to write, and columns of the source to carry along.
@@ -103,6 +106,9 @@ def predict_request(**keywords: Unpack[PredictKeywords]) -> PredictRequest:
             given[name] = _one_of(choices, name, given[name])
     for name in ("columns", "allow_all_null"):
         given[name] = tuple(given.get(name, ()))
+    if given.get("read") is ReadMode.AUTO:
+        # What was asked for before there was a choice is the same request still.
+        given.pop("read")
     return PredictRequest(
         model=str(models[0]),
         more_models=tuple(models[1:]),
@@ -118,6 +124,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "if_exists": IfExists,
     "on_drift": OnDrift,
     "output_format": FileFormat,
+    "read": ReadMode,
 }
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

@@ -60,7 +60,7 @@ def prepare(
     """
     manifests = [bundle.manifest for bundle in bundles]
     check_baselines(request, bundles)
-    scorers = max(1, sum(len(worker.scorer_pids) for worker in workers))
+    scorers = live_scorers(workers)
     warnings = check_workers(manifests, workers)
     with steps.step("Checking the request", unit="checks", total=3) as step:
         source = open_source(manifests)
@@ -71,7 +71,8 @@ def prepare(
             asked=request.columns,
             kinds=kinds_of(request.outputs),
         )
-        read_from = source.read_from(output_columns)
+        # What cannot be read is refused here; how much there is to read, the plan knows.
+        source.read_from(output_columns)
         target = open_target()
         output_table = target.check(output_columns, source=source.table.name)
         step.reach(1)
@@ -90,7 +91,7 @@ def prepare(
         step.reach(plan.rows, plan.rows)
     return Prepared(
         bundles=tuple(bundles),
-        source=read_from,
+        source=source.read_from(output_columns),
         id_columns=source.id_columns,
         output_table=output_table,
         output_columns=output_columns,
@@ -102,6 +103,11 @@ def prepare(
         ),
         output_files=target.files,
     )
+
+
+def live_scorers(workers: Sequence[WorkerPresence]) -> int:
+    """Give how many processes score now; one where nobody does."""
+    return max(1, sum(len(worker.scorer_pids) for worker in workers))
 
 
 def check_baselines(request: PredictRequest, bundles: Sequence[Bundle]) -> None:

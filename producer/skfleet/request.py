@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from skfleet.read_modes import ReadMode
 from skfleet.request_options import check_output_options, check_source_options
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.file_sources import FileFormat
@@ -36,6 +37,7 @@ _LATER = (
     "output",
     "output_format",
     "one_file",
+    "read",
 )
 
 #: One name of an option: in double quotes, doubled inside, or up to the next comma.
@@ -100,6 +102,8 @@ class PredictRequest:
     output: str = ""
     output_format: FileFormat | None = None
     one_file: bool = False
+    #: How a table is read; None and ``auto`` leave it to skfleet.
+    read: ReadMode | None = None
 
     def __post_init__(self) -> None:
         kinds_of(self.outputs)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SOURCES = ("table", "csv", "parquet")
 #: What is for tables alone, and for CSV files alone.
-_OF_TABLES = ("split_column", "where")
+_OF_TABLES = ("split_column", "where", "read")
 _OF_CSV = ("delimiter", "encoding", "null_text", "types", "whole_files")
 _OF_OUTPUT_FILES = ("output_format", "one_file")
 

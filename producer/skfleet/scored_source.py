@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from skfleet.read_modes import Reading
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.file_sources import FilesSource
@@ -22,6 +23,8 @@ class ReadFrom:
     split_type: str = ""
     where: str | None = None
     files: FilesSource | None = None
+    #: How a table is read, and why so.
+    reading: Reading | None = None
 
 
 class ScoredSource(Protocol):
@@ -51,7 +54,7 @@ class ScoredSource(Protocol):
         """What a person should know of the plan, once it is made."""
 
     def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
-        """Say how workers read it, and what of it goes into ``columns``.
+        """Say how workers read it, and what of it goes into ``columns``; asked before the plan and after it.
 
         Raises:
             Refused: one of these cannot be carried along.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from skfleet.feature_checks import check_features
 from skfleet.naming import find_column, find_columns
 from skfleet.plan import plan_chunks
+from skfleet.read_modes import Reading, ReadMode
 from skfleet.request import PredictRequest
 from skfleet.scored_source import ReadFrom
 from skfleet_common.contracts.chunks import ChunkPlan
@@ -25,6 +26,8 @@ class TableSource:
     selection: Selection
     id_columns: tuple[Column, ...]
     split_column: Column
+    #: How it is read, and why so.
+    reading: Reading = Reading(ReadMode.SELECT)
 
     @classmethod
     def find(cls, request: PredictRequest, warehouse: Warehouse) -> TableSource:
@@ -71,8 +74,8 @@ class TableSource:
 
     @property
     def notes(self) -> list[str]:
-        """Nothing."""
-        return []
+        """Why it is read so, where that was left to skfleet."""
+        return self.reading.notes
 
     def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
         """Say which ranges of which column workers read."""
@@ -82,4 +85,5 @@ class TableSource:
             split_column=self.split_column.name,
             split_type=self.split_column.warehouse_type,
             where=self.selection.where,
+            reading=self.reading,
         )

@@ -158,7 +158,11 @@ class Unloading:
         limit = max(1, statement.file_bytes // self.sizes_divided_by)
         slices = self.slices if statement.parallel else 1
         for number in range(slices):
-            rows = table.take(pa.array(range(number, table.num_rows, slices), pa.int64())) if slices > 1 else table
+            rows = (
+                table.take(pa.array(range(number, table.num_rows, slices), pa.int64()))
+                if slices > 1
+                else table
+            )
             for part, piece in enumerate(self._pieces(rows, limit, statement)):
                 name = f"{number:04d}_part_{part:02d}" if statement.parallel else f"{part:03d}"
                 yield f"{name}.parquet", piece

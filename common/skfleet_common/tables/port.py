@@ -221,6 +221,13 @@ class Publisher(Protocol):
 class Unloader(Protocol):
     """What a submission asks, where the warehouse itself writes files that workers read."""
 
+    @property
+    def has_role(self) -> bool:
+        """Whether it has been told with which role to write them."""
+
+    def is_sorted_by(self, table: TableName, column: str) -> bool:
+        """Whether a table lies in the order of a column, so that reading a range of it is no scan."""
+
     def columns(
         self, table: SourceTable, *, features: Sequence[str], verbatim: Sequence[str]
     ) -> tuple[FileColumn, ...]:

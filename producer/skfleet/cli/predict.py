@@ -10,6 +10,7 @@ import typer
 from skfleet.cli.fleet import assignments, open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
+from skfleet.read_modes import ReadMode
 from skfleet.request import PredictRequest, split_names
 from skfleet_common.contracts.file_sources import FileFormat
 from skfleet_common.contracts.jobs import IfExists, OnDrift
@@ -78,6 +79,13 @@ def predict(
     if_exists: Annotated[
         IfExists, typer.Option(help="What to do when the output table exists.")
     ] = IfExists.FAIL,
+    read: Annotated[
+        ReadMode,
+        typer.Option(
+            help="How workers read a table of Redshift: select (a range of rows each), unload (files that "
+            "Redshift writes to S3 once), or auto, which decides and says why."
+        ),
+    ] = ReadMode.AUTO,
     where: Annotated[str | None, typer.Option(help="Only rows that satisfy this SQL expression.")] = None,
     columns: Annotated[
         list[str] | None,
@@ -145,6 +153,7 @@ def predict(
         whole_files=whole_files,
         split_column=split_column,
         if_exists=if_exists,
+        read=None if read is ReadMode.AUTO else read,
         where=where,
         columns=tuple(columns or ()),
         chunk_rows=chunk_rows,
@@ -185,6 +194,8 @@ def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
         "models": [{"name": it.manifest.name, "digest": it.digest} for it in prepared.bundles],
         "output_table": str(prepared.output_table),
         "output_columns": [column.name for column in prepared.output_columns],
+        "read": None if prepared.source.reading is None else prepared.source.reading.mode.value,
+        "read_why": None if prepared.source.reading is None else prepared.source.reading.why,
         "warnings": list(prepared.warnings),
     }
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from skfleet.files.columns import FeatureSample, FileColumns, wanted_types
 from skfleet.files.found import THREADS
-from skfleet.files.slicing import PlannedPart, slices
+from skfleet.files.row_groups import GroupedFile, parts_of
+from skfleet.files.slicing import slices
 from skfleet.scored_source import ReadFrom
 from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
@@ -20,7 +21,6 @@ from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.contracts.file_sources import FileFormat, FilesSource
 from skfleet_common.contracts.jobs import OutputColumn
-from skfleet_common.contracts.slices import ObjectPart, RowGroups
 from skfleet_common.files.arrow_types import column_of_field
 from skfleet_common.files.columns_read import ParquetColumns, ReadColumns
 from skfleet_common.files.parquet_file import open_parquet, row_batches
@@ -47,6 +47,11 @@ class ParquetLook:
     columns: tuple[Column, ...]
     #: Rows of each row group.
     groups: tuple[int, ...]
+
+    @property
+    def file(self) -> GroupedFile:
+        """The file by its row groups."""
+        return GroupedFile(self.found, self.groups)
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class ParquetSource:
         batches: list[pa.RecordBatch] = []
         look = next((look for look in self.looks if sum(look.groups)), None)
         if look is not None and names:
-            read = ParquetColumns(wanted, _part(look, 0, len(look.groups), 0))
+            read = ParquetColumns(wanted, look.file.part(0, len(look.groups)))
             groups = range(len(look.groups))
             with open_parquet(self.objects, look.found, columns=len(names)) as parquet:
                 first = next(row_batches(parquet, groups, wanted.stored_names, batch_rows=_SAMPLE_ROWS))
@@ -126,7 +131,7 @@ class ParquetSource:
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Gather row groups: none is divided, and the rows of each are known."""
         rows = max(1, chunk_rows(self.table.estimated_rows))
-        return slices(self._parts(rows), chunk_rows=rows)
+        return slices(parts_of((look.file for look in self.looks), chunk_rows=rows), chunk_rows=rows)
 
     def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
         """Say what the files' columns are."""
@@ -143,17 +148,6 @@ class ParquetSource:
             ),
         )
 
-    def _parts(self, chunk_rows: int) -> Iterator[PlannedPart]:
-        for look in self.looks:
-            first = before = rows = 0
-            for group, count in enumerate(look.groups):
-                if group > first and rows + count > chunk_rows:
-                    yield PlannedPart(_part(look, first, group, before), rows)
-                    first, before, rows = group, before + rows, 0
-                rows += count
-            if look.groups:
-                yield PlannedPart(_part(look, first, len(look.groups), before), rows)
-
 
 def _look(objects: UserObjects, found: UserObject) -> ParquetLook:
     with open_parquet(objects, found) as parquet:
@@ -166,15 +160,6 @@ def _look(objects: UserObjects, found: UserObject) -> ParquetLook:
                 raise Refused(f"{found} has {times} columns called {shown(name)!r}; rename all but one.")
         groups = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
     return ParquetLook(found, tuple(column_of_field(field) for field in schema), groups)
-
-
-def _part(look: ParquetLook, first: int, stop: int, before: int) -> ObjectPart:
-    return ObjectPart(
-        uri=str(look.found),
-        etag=look.found.etag,
-        size_bytes=look.found.size_bytes,
-        span=RowGroups(first=first, stop=stop, rows_before=before),
-    )
 
 
 def _as_wanted(column: Column, wanted: Mapping[str, LogicalDtype]) -> Column:
