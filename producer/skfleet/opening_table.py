@@ -46,8 +46,9 @@ def open_table(
         reading = Reading(request.read)
     else:
         reading = choose_reading(
-            rows=table.table.estimated_rows,
-            is_sorted_by_key=unloader.is_sorted_by(table.table.name, table.split_column.name),
+            rows=table.likely_rows,
+            is_sorted_by_key=table.layout is not None
+            and table.layout.sort_key[:1] == (table.split_column.name,),
             scorers=scorers,
             has_role=unloader.has_role,
         )

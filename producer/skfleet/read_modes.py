@@ -32,6 +32,10 @@ class Reading:
         return [f"--read auto chose {self.mode}: {self.why}."] if self.why else []
 
 
+#: Each worker its range, because that was asked for, or because there is no other way.
+SELECTED = Reading(ReadMode.SELECT)
+
+
 def choose_reading(*, rows: int, is_sorted_by_key: bool, scorers: int, has_role: bool) -> Reading:
     """Decide for a table of Redshift of about so many rows; none known is 0."""
     if not has_role:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from skfleet.feature_checks import check_features
+from skfleet.layout import check_layout
 from skfleet.naming import find_column, find_columns
 from skfleet.plan import plan_chunks
-from skfleet.read_modes import Reading, ReadMode
+from skfleet.read_modes import SELECTED, Reading
 from skfleet.request import PredictRequest
 from skfleet.scored_source import ReadFrom
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.columns import Column, SourceTable
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.manifest import FeatureManifest
-from skfleet_common.tables.port import FeatureCounts, Selection, Warehouse
+from skfleet_common.tables.port import FeatureCounts, Layout, Selection, Warehouse
 
 
-@dataclass(frozen=True)
+@dataclass
 class TableSource:
     """The rows of a table that a condition lets through."""
 
@@ -27,7 +29,8 @@ class TableSource:
     id_columns: tuple[Column, ...]
     split_column: Column
     #: How it is read, and why so.
-    reading: Reading = Reading(ReadMode.SELECT)
+    reading: Reading = SELECTED
+    _notes: list[str] = field(default_factory=list)
 
     @classmethod
     def find(cls, request: PredictRequest, warehouse: Warehouse) -> TableSource:
@@ -68,14 +71,29 @@ class TableSource:
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Cut the table at split keys, each range with its exact number of rows."""
         histogram = self.warehouse.keys.histogram(
-            self.selection, self.split_column.name, chunk_rows=chunk_rows(self.table.estimated_rows)
+            self.selection, self.split_column.name, chunk_rows=chunk_rows(self.likely_rows)
         )
-        return plan_chunks(histogram, chunk_rows=chunk_rows(histogram.rows))
+        plan = plan_chunks(histogram, chunk_rows=chunk_rows(histogram.rows))
+        self._notes = self.reading.notes + check_layout(
+            self.layout, table=self.table.name, split=self.split_column.name, chunks=len(plan.chunks)
+        )
+        return plan
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """How the warehouse keeps the table."""
+        return self.warehouse.keys.layout(self.selection)
+
+    @property
+    def likely_rows(self) -> int:
+        """About how many rows the table has; 0 where nobody knows."""
+        layout = self.layout
+        return self.table.estimated_rows if layout is None or layout.rows is None else layout.rows
 
     @property
     def notes(self) -> list[str]:
-        """Why it is read so, where that was left to skfleet."""
-        return self.reading.notes
+        """Why it is read so, where that was left to skfleet, and what makes it dear."""
+        return self._notes
 
     def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
         """Say which ranges of which column workers read."""

@@ -96,7 +96,7 @@ def test_keys_that_redshift_only_believes_are_told_of_the_new_table(
     ["DISTSTYLE EVEN", "DISTSTYLE ALL SORTKEY (proba)", "INTERLEAVED SORTKEY (id, proba)", "",
      "DISTSTYLE AUTO SORTKEY AUTO"],
 )  # fmt: skip
-@pytest.mark.parametrize("has_rows", [False, True])
+@pytest.mark.parametrize("has_rows", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_every_way_to_distribute_and_sort_is_kept(place: Place, built: str, *, has_rows: bool) -> None:
     place.sql(f"CREATE TABLE scores (id bigint NOT NULL, prediction varchar(65535), proba float8) {built}")
     if has_rows:

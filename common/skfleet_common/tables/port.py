@@ -39,6 +39,20 @@ class KeyHistogram:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a warehouse keeps a table, where that decides what reading a range of its keys costs."""
+
+    #: The columns by which its rows are sorted, the first first.
+    sort_key: tuple[str, ...]
+    #: The rows that a scan sees; None where the role may not know.
+    rows: int | None = None
+    #: How much of it is not sorted yet, in percent.
+    unsorted: float | None = None
+    #: How far its statistics are off, in percent.
+    stats_off: float | None = None
+
+
+@dataclass(frozen=True)
 class FeatureCounts:
     """What the preflight needs to know of the values: ``nulls`` and ``levels`` count rows per column.
 
@@ -109,6 +123,16 @@ class Published:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A table that a publisher has made on its way; once nobody publishes its job, nobody needs it."""
+
+    table: TableName
+    job: str
+    #: By the warehouse's own clock, this host's has no say.
+    age_seconds: float
+
+
 class Catalogue(Protocol):
     """What the preflight asks. Every refusal is a ``Refused`` with one sentence."""
 
@@ -151,6 +175,9 @@ class KeyScan(Protocol):
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
     ) -> FeatureCounts:
         """Count rows, NULLs of ``columns`` and levels of ``categorical``, in one scan where possible."""
+
+    def layout(self, source: Selection) -> Layout | None:
+        """Give how the selection's table is kept; None if that decides nothing here, or it is no table."""
 
 
 class Reader(Protocol):
@@ -217,6 +244,12 @@ class Publisher(Protocol):
         Returns False, with nothing done, when the job has published.
         """
 
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give what publishers that died have left, and what living ones are at."""
+
+    def remove(self, leftover: Leftover) -> None:
+        """Drop a leftover, unless it is gone; of a publisher that needs it, the work is done again."""
+
 
 class Unloader(Protocol):
     """What a submission asks, where the warehouse itself writes files that workers read."""
@@ -224,9 +257,6 @@ class Unloader(Protocol):
     @property
     def has_role(self) -> bool:
         """Whether it has been told with which role to write them."""
-
-    def is_sorted_by(self, table: TableName, column: str) -> bool:
-        """Whether a table lies in the order of a column, so that reading a range of it is no scan."""
 
     def columns(
         self, table: SourceTable, *, features: Sequence[str], verbatim: Sequence[str]

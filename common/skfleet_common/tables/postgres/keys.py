@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Selection
+from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Layout, Selection
 from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.histogram import count_keys
 from skfleet_common.tables.postgres.identity import refuse_ids
@@ -40,3 +40,7 @@ class PostgresKeys:
             f"counting the values of {source.table.name}", repeatable=True
         ) as cursor:
             return count_features(cursor, source, columns, categorical=categorical)
+
+    def layout(self, source: Selection) -> Layout | None:  # noqa: ARG002  (of no PostgreSQL table)
+        """Give nothing: an index serves ranges, however the rows lie."""
+        return None

@@ -15,7 +15,7 @@ building indexes, which may take an hour, keep nobody waiting and are not done a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from psycopg2 import errors
@@ -23,7 +23,7 @@ from psycopg2 import errors
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import IfExists
-from skfleet_common.tables.port import Parts, Publication, Published
+from skfleet_common.tables.port import Leftover, Parts, Publication, Published
 from skfleet_common.tables.postgres import connect
 from skfleet_common.tables.postgres.addition import append
 from skfleet_common.tables.postgres.belongings import Belongings, belongings_of, dress
@@ -110,6 +110,14 @@ class PostgresPublisher:
                 return False
             record_abandoned(cursor, table, job, run)
         return True
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give none: staging is never committed under a name of its own."""
+        return ()
+
+    def remove(self, leftover: Leftover) -> None:
+        """Raise: there is nothing to remove."""
+        raise AssertionError(leftover)
 
 
 def _refusal(cursor: Cursor, publication: Publication) -> Refused | None:

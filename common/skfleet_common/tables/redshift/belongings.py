@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from skfleet_common.contracts.chunks import TableName
-from skfleet_common.tables.redshift.build import Build, build_of
+from skfleet_common.tables.redshift.build import Automatic, Build, build_of
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.grants import Rights, give_rights, rights_of
 from skfleet_common.tables.sql.keeping import keep
@@ -64,8 +64,10 @@ class Belongings:
     constraints: tuple[Constraint, ...]
 
 
-def belongings_of(cursor: Cursor, table: TableName) -> Belongings | None:
-    """Read what a table has; None if there is no such table."""
+def belongings_of(
+    cursor: Cursor, table: TableName, *, automatic: Automatic | None = None
+) -> Belongings | None:
+    """Read what a table has; None if there is no such table. For ``automatic`` see :func:`.build_of`."""
     cursor.execute(_TABLE, (table.schema_name, table.name))
     found = cursor.fetchone()
     if found is None:
@@ -75,7 +77,7 @@ def belongings_of(cursor: Cursor, table: TableName) -> Belongings | None:
     comments = dict(cursor.fetchall())
     return Belongings(
         oid=oid,
-        build=build_of(cursor, table, oid),
+        build=build_of(cursor, table, oid, automatic=automatic),
         rights=rights_of(cursor, table, oid),
         comment=comment,
         column_comments=comments,
@@ -98,8 +100,8 @@ def dress(cursor: Cursor, table: TableName, belongings: Belongings, names: froze
                 qualified(table), sql.Identifier(constraint.name), sql.SQL(constraint.definition)
             ),
         )
-    # Staging's own comment goes, whatever comes.
-    comment = sql.SQL("NULL") if belongings.comment is None else sql.Literal(belongings.comment)
+    # Staging's own comment goes, whatever comes; an empty one is none.
+    comment = sql.Literal(belongings.comment or "")
     cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(qualified(table), comment))
     for name, text in belongings.column_comments.items():
         if name in names:

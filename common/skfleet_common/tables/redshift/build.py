@@ -40,6 +40,14 @@ WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 
 
 @dataclass(frozen=True)
+class Automatic:
+    """Which of a table's properties are Redshift's to choose."""
+
+    encodings: bool = True
+    sort_keys: bool = False
+
+
+@dataclass(frozen=True)
 class Build:
     """How the rows of a table lie, and what a column is where nothing is given."""
 
@@ -48,8 +56,8 @@ class Build:
     #: In order.
     sort_keys: tuple[str, ...] = ()
     is_interleaved: bool = False
-    #: Whether Redshift chose the sort keys, and goes on choosing.
-    sorts_automatically: bool = False
+    #: What Redshift chose, and goes on choosing.
+    automatic: Automatic = Automatic()
     #: By column, with its type; empty where Redshift chooses.
     encodings: Mapping[str, tuple[OutputType | None, str]] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +73,7 @@ class Build:
         return sql.SQL(", ").join(self._column(column) for column in columns)
 
     def clauses(self) -> sql.Composed:
-        """Give what follows the columns."""
+        """Give what follows the columns; what is not said is for Redshift to choose ("CREATE TABLE")."""
         parts: list[sql.Composable] = []
         if self.style != "AUTO":
             parts.append(sql.SQL(f"DISTSTYLE {self.style}"))
@@ -75,8 +83,6 @@ class Build:
             names = sql.SQL(", ").join(map(sql.Identifier, self.sort_keys))
             kind = "INTERLEAVED" if self.is_interleaved else "COMPOUND"
             parts.append(sql.SQL(f"{kind} SORTKEY ({{}})").format(names))
-        elif self.sorts_automatically:
-            parts.append(sql.SQL("SORTKEY AUTO"))
         return sql.SQL(" ").join(parts)
 
     def _column(self, column: OutputColumn) -> sql.Composed:
@@ -92,28 +98,35 @@ class Build:
         return sql.SQL(" ").join(parts)
 
 
-def build_of(cursor: Cursor, table: TableName, oid: int) -> Build:
-    """Read how a table is built."""
+def build_of(cursor: Cursor, table: TableName, oid: int, *, automatic: Automatic | None = None) -> Build:
+    """Read how a table is built; what is ``automatic`` takes seconds to learn, so it is not learnt twice."""
     cursor.execute(_STYLE, (table.schema_name, table.name))
     ((style,),) = cursor.fetchall()
-    cursor.execute(_AUTOMATIC, (table.schema_name, table.name))
-    encoded, first_sort_key = cursor.fetchone() or ("AUTO", None)
+    automatic = automatic or _automatic(cursor, table)
     cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(table.schema_name)))
     cursor.execute(_COLUMNS, (table.schema_name, table.name))
     columns = cursor.fetchall()
     # From here on, definitions are printed with the schema of every name in them.
     cursor.execute("SET search_path TO pg_catalog")
     cursor.execute(_DEFAULTS, (oid,))
-    sorts_automatically = str(first_sort_key or "").upper().startswith("AUTO")
     sort_keys = sorted(((abs(place), place, name) for name, *_, place in columns if place))
     return Build(
         style=_STYLES.get(style, "AUTO"),
         distribution_key=next((name for name, _, _, is_key, _ in columns if is_key and style == 1), None),
-        sort_keys=() if sorts_automatically else tuple(name for *_, name in sort_keys),
+        sort_keys=() if automatic.sort_keys else tuple(name for *_, name in sort_keys),
         is_interleaved=any(place < 0 for _, place, _ in sort_keys),
-        sorts_automatically=sorts_automatically,
+        automatic=automatic,
         encodings={}
-        if "AUTO" in encoded.upper()
+        if automatic.encodings
         else {name: (spelled_type(kind.strip()), encoding.strip()) for name, kind, encoding, *_ in columns},
         defaults=dict(cursor.fetchall()),
+    )
+
+
+def _automatic(cursor: Cursor, table: TableName) -> Automatic:
+    cursor.execute(_AUTOMATIC, (table.schema_name, table.name))
+    encoded, first_sort_key = cursor.fetchone() or ("AUTO", None)
+    return Automatic(
+        encodings="AUTO" in encoded.upper(),
+        sort_keys=str(first_sort_key or "").upper().startswith("AUTO"),
     )

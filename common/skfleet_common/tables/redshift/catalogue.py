@@ -13,7 +13,7 @@ from skfleet_common.tables.port import Selection
 from skfleet_common.tables.query import check_query
 from skfleet_common.tables.redshift.conditions import check_condition_in
 from skfleet_common.tables.redshift.connect import Server
-from skfleet_common.tables.redshift.outputs import refuse_output
+from skfleet_common.tables.redshift.outputs import NO_ROLE, refuse_output
 from skfleet_common.tables.redshift.queries import describe_query
 from skfleet_common.tables.redshift.relations import (
     NAME_LIMIT,
@@ -31,6 +31,8 @@ class RedshiftCatalogue:
     """The :class:`~skfleet_common.tables.port.Catalogue` of Redshift."""
 
     server: Server
+    #: With which Redshift reads the fleet's bucket; without one nothing can be published.
+    iam_role: str | None = None
 
     def find_table(self, text: str) -> SourceTable:
         """Give the table, view or external table that ``text`` names.
@@ -98,5 +100,7 @@ class RedshiftCatalogue:
         cascade_views: bool = False,
     ) -> None:
         """Refuse an output table that publishing would not be able to make, append to or replace."""
+        if self.iam_role is None:
+            raise Refused(NO_ROLE)
         with self.server.transaction(f"checking the output table {table}") as cursor:
             refuse_output(cursor, table, columns, if_exists=if_exists, cascade_views=cascade_views)

@@ -84,11 +84,8 @@ class Server:
         connection = self.connect()
         try:
             with translated(doing, self.address):
-                # Redshift takes every level for its own, which is no lower ("BEGIN"); a server that takes
-                # levels at their word shows one snapshot, too.
-                connection.set_session(
-                    isolation_level="REPEATABLE READ" if read_only else None, readonly=read_only
-                )
+                # No level: Redshift has but its own, snapshot or serializable ("BEGIN").
+                connection.set_session(readonly=read_only)
                 with connection.cursor() as cursor:
                     for setting in self.session_settings():
                         cursor.execute(setting)

@@ -58,8 +58,10 @@ _FAULTS = (
         "Redshift finds no bucket of that name, so nothing was loaded into {table}; correct SKFLEET_BUCKET.",
     ),
     _Fault(
-        _said(r"nosuchkey|specified key does not exist|mandatory (url|file|entry)|does not exist|"
-              r"content.?length|file has been (changed|modified)|not found|404"),
+        _said(
+            r"nosuchkey|specified key does not exist|is mandatory|does not exist|content.?length|"
+            r"file has been (changed|modified)|status 404"
+        ),
         JobFailed,
         "Stored outputs of job {job} are not what was listed for Redshift, or were deleted; nothing was "
         "published: take it up again with skfleet retry {job}.",
@@ -91,6 +93,12 @@ _FAULTS = (
     ),
 )  # fmt: skip
 
+#: What COPY names has words of its own, which must not be taken for COPY's.
+_NAMES = re.compile(
+    r"\b(?:s3|https?)://[^\s'\"]+|arn:[^\s'\"]+|^\s*(?:query|process|location):.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 _ROLE_UNNAMED = "the default IAM role"
 
 
@@ -106,7 +114,7 @@ def copy_faults(publication: Publication, *, iam_role: str) -> Iterator[None]:
     try:
         yield
     except psycopg2.InternalError as exc:
-        said = f"{exc.diag.message_primary or ''}\n{exc.diag.message_detail or ''}"
+        said = _NAMES.sub("", f"{exc.diag.message_primary or ''}\n{exc.diag.message_detail or ''}")
         role = _ROLE_UNNAMED if iam_role == "default" else f"the IAM role {iam_role}"
         for fault in _FAULTS:
             if fault.words.search(said):

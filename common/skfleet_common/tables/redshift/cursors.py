@@ -68,7 +68,6 @@ def _stream(server: Server, query: sql.Composable, doing: str, rows: int) -> Ite
             yield fetched
             if len(fetched) < rows:
                 break
-        cursor.execute("CLOSE skfleet_rows")
 
 
 def _fetch(cursor: Cursor, doing: str, rows: int) -> list[Row]:

@@ -34,7 +34,8 @@ _UNREADABLE = re.compile(
     re.IGNORECASE,
 )
 _GONE = re.compile(r"dropped by concurrent|could not open relation|could not find relation", re.IGNORECASE)
-_CONCURRENT = re.compile(r"serializable isolation violation|concurrent transaction", re.IGNORECASE)
+#: "Troubleshooting serializable isolation errors": the message is the number, the detail has the words.
+_CONCURRENT = re.compile(r"^\s*1023\b|serializable isolation violation|concurrent transaction", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"exceed.*cursor|cursor.*exceed", re.IGNORECASE)
 
 _TURNED_AWAY = re.compile(

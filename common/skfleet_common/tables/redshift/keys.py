@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Selection
+from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Layout, Selection
 from skfleet_common.tables.redshift.connect import Server
 from skfleet_common.tables.redshift.histogram import count_keys
 from skfleet_common.tables.redshift.identity import refuse_ids
+from skfleet_common.tables.redshift.layout import layout_of
 from skfleet_common.tables.redshift.levels import count_features
 
 
@@ -37,3 +38,9 @@ class RedshiftKeys:
         """Count rows, NULLs of ``columns`` and levels of ``categorical``, all in one snapshot."""
         with self.server.transaction(f"counting the values of {source.table.name}") as cursor:
             return count_features(cursor, source, columns, categorical=categorical)
+
+    def layout(self, source: Selection) -> Layout | None:
+        """Give how the selection's table is kept; what the role may not know of it is left out."""
+        if source.query is not None:
+            return None
+        return layout_of(self.server, source.table.name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg2
 from psycopg2 import errorcodes, sql
@@ -29,6 +31,17 @@ class Held(TryAgain):
 def lock_table(cursor: Cursor, table: TableName, *, seconds: float) -> None:
     """Lock a table until the transaction ends.
 
+    Raises:
+        Held: others had it for too long.
+    """
+    with waiting(cursor, table, seconds=seconds):
+        cursor.execute(sql.SQL("LOCK TABLE {}").format(qualified(table)))
+
+
+@contextmanager
+def waiting(cursor: Cursor, table: TableName, *, seconds: float) -> Iterator[None]:
+    """Let the block's statements wait for a lock on ``table`` no longer than that.
+
     There is no limit to the wait for a lock but the one for statements ("statement_timeout").
 
     Raises:
@@ -38,7 +51,7 @@ def lock_table(cursor: Cursor, table: TableName, *, seconds: float) -> None:
     ((standing,),) = cursor.fetchall()
     cursor.execute("SET statement_timeout TO %s", (max(1, round(seconds * 1000)),))
     try:
-        cursor.execute(sql.SQL("LOCK TABLE {}").format(qualified(table)))
+        yield
     except psycopg2.Error as exc:
         if exc.pgcode != errorcodes.QUERY_CANCELED and not is_conflict(exc):
             raise

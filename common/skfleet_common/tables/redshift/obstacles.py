@@ -29,8 +29,8 @@ WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 
 def refuse_obstacles(
     cursor: Cursor, table: TableName, old: Belongings, columns: Sequence[OutputColumn], *, cascade_views: bool
-) -> None:
-    """Refuse to replace a table of which something would be lost.
+) -> tuple[View, ...]:
+    """Refuse to replace a table of which something would be lost; give the views that are bound to it.
 
     Raises:
         Refused: the sentence names it.
@@ -52,6 +52,7 @@ def refuse_obstacles(
         )
     for view in views:
         _refuse_view(cursor, table, old.oid, view, columns)
+    return views
 
 
 def _refuse_lacking(table: TableName, old: Belongings, names: set[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
-from skfleet_common.tables.redshift.belongings import belongings_of
+from skfleet_common.tables.redshift.belongings import Belongings, belongings_of
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.redshift.grants import may_act_as
 from skfleet_common.tables.redshift.obstacles import is_identity, refuse_obstacles
@@ -18,6 +18,12 @@ from skfleet_common.tables.sql.selection import qualified
 
 #: "Quotas and limits in Amazon Redshift".
 _MAX_COLUMNS = 1_600
+
+#: What is said before anything is scored, and again if the setting is gone by then.
+NO_ROLE = (
+    "Redshift loads outputs with an IAM role of its own, and none is named; set SKFLEET_REDSHIFT_IAM_ROLE to "
+    "its ARN, or to default."
+)
 
 _EXISTING = """
 SELECT c.oid, c.relkind, pg_catalog.pg_get_userbyid(c.relowner)
@@ -43,8 +49,10 @@ def refuse_output(
     *,
     if_exists: IfExists,
     cascade_views: bool = False,
-) -> None:
+) -> Belongings | None:
     """Refuse what publishing would stumble over; publishing asks again, for much may change in between.
+
+    Gives what a table has that is to be replaced.
 
     Raises:
         Refused: the sentence says what is in the way, and which right is missing.
@@ -54,7 +62,7 @@ def refuse_output(
     cursor.execute(_EXISTING, (table.schema_name, table.name))
     found = cursor.fetchone()
     if found is None:
-        return
+        return None
     oid, kind, owner = found
     if if_exists is IfExists.FAIL:
         what = "" if kind == "r" else " (it is a view)"
@@ -65,9 +73,9 @@ def refuse_output(
         verb = "be replaced" if if_exists is IfExists.REPLACE else "take rows"
         raise Refused(f"{table} is a view, which cannot {verb}; name another --output-table.")
     if if_exists is IfExists.REPLACE:
-        _refuse_replacing(cursor, table, owner, columns, cascade_views=cascade_views)
-    else:
-        _refuse_appending(cursor, table, oid, columns)
+        return _refuse_replacing(cursor, table, owner, columns, cascade_views=cascade_views)
+    _refuse_appending(cursor, table, oid, columns)
+    return None
 
 
 def _refuse_columns(table: TableName, columns: Sequence[OutputColumn]) -> None:
@@ -126,7 +134,7 @@ def _refuse_schema(cursor: Cursor, table: TableName) -> None:
 
 def _refuse_replacing(
     cursor: Cursor, table: TableName, owner: str, columns: Sequence[OutputColumn], *, cascade_views: bool
-) -> None:
+) -> Belongings | None:
     if not may_act_as(cursor, owner):
         raise Refused(
             f"The warehouse role does not own {table} and so cannot replace it; let a superuser make it the "
@@ -135,6 +143,7 @@ def _refuse_replacing(
     old = belongings_of(cursor, table)
     if old is not None:
         refuse_obstacles(cursor, table, old, columns, cascade_views=cascade_views)
+    return old
 
 
 def _refuse_appending(cursor: Cursor, table: TableName, oid: int, columns: Sequence[OutputColumn]) -> None:

@@ -13,15 +13,14 @@ second must begin with its lock (:mod:`.ledger`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists
-from skfleet_common.tables.port import Parts, Publication, Published
-from skfleet_common.tables.redshift.belongings import belongings_of
+from skfleet_common.tables.port import Leftover, Parts, Publication, Published
 from skfleet_common.tables.redshift.build import Build
 from skfleet_common.tables.redshift.connect import Cursor, Server
 from skfleet_common.tables.redshift.ledger import (
@@ -34,13 +33,14 @@ from skfleet_common.tables.redshift.ledger import (
 )
 from skfleet_common.tables.redshift.loading import fill, load
 from skfleet_common.tables.redshift.locks import Held, is_conflict
-from skfleet_common.tables.redshift.outputs import refuse_output
+from skfleet_common.tables.redshift.outputs import NO_ROLE, refuse_output
 from skfleet_common.tables.redshift.staging import (
     drop_stagings,
     drop_table,
     make_staging,
     refuse_repeated_ids,
     staging_for,
+    stagings,
 )
 from skfleet_common.tables.redshift.successor import appear, append, succeed, table_exists
 from skfleet_common.tables.sql.pulse import pulse
@@ -110,6 +110,16 @@ class RedshiftPublisher:
             record_abandoned(cursor, table, job, run)
         return True
 
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give the staging tables that there are, in all schemas."""
+        with self.server.transaction("looking for what publishers left behind") as cursor:
+            return stagings(cursor)
+
+    def remove(self, leftover: Leftover) -> None:
+        """Drop a staging table; a publisher that is at it loads again."""
+        with self._writing(f"removing {leftover.table}") as cursor:
+            drop_table(cursor, leftover.table)
+
     def _writing(self, doing: str) -> AbstractContextManager[Cursor]:
         return self.server.transaction(doing, read_only=False)
 
@@ -120,14 +130,13 @@ class RedshiftPublisher:
         build = Build()
         with self.server.transaction(f"looking at {table}") as cursor:
             try:
-                refuse_output(
+                old = refuse_output(
                     cursor,
                     table,
                     publication.columns,
                     if_exists=publication.if_exists,
                     cascade_views=publication.cascade_views,
                 )
-                old = belongings_of(cursor, table) if publication.if_exists is IfExists.REPLACE else None
                 build = build if old is None else old.build
             except Refused as refused:
                 refusal = refused
@@ -174,13 +183,6 @@ class RedshiftPublisher:
                     raise
             time.sleep(min(seconds, SWAP_PAUSE_SECONDS))
         raise AssertionError  # the last try returns or raises
-
-
-#: What is said before anything is scored, and again if the setting is gone by then.
-NO_ROLE = (
-    "Redshift loads outputs with an IAM role of its own, and none is named; set SKFLEET_REDSHIFT_IAM_ROLE to "
-    "its ARN, or to default."
-)
 
 
 def _rows_settled(cursor: Cursor, publication: Publication) -> int | None:

@@ -8,21 +8,33 @@ it, or else ``skfleet gc``, by what its comment says.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
+from datetime import datetime
 
 from psycopg2 import sql
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed
-from skfleet_common.tables.port import Publication
+from skfleet_common.tables.port import Leftover, Publication
 from skfleet_common.tables.redshift.build import Build
 from skfleet_common.tables.redshift.connect import Cursor
 from skfleet_common.tables.sql.selection import qualified
 
 PREFIX = "skfleet_staging_"
 
-#: What the comment of a staging table begins with; the job follows.
-COMMENT = "skfleet: what will be published for job "
+#: The comment of a staging table, for people and for clean-up.
+_COMMENT = "skfleet publishes job {job} from here, loaded at {now} UTC"
+_WRITTEN = re.compile(r"skfleet publishes job (?P<job>\S+) from here, loaded at (?P<now>.+) UTC")
+
+_STAGINGS = """
+SELECT n.nspname, c.relname, d.description
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_description d
+    ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_catalog.pg_class'::regclass
+WHERE c.relkind = 'r' AND left(c.relname, %s) = %s AND pg_catalog.pg_get_userbyid(c.relowner) = current_user
+ORDER BY n.nspname, c.relname
+"""
 
 
 def prefix_of(job: str) -> str:
@@ -43,7 +55,7 @@ def make_staging(cursor: Cursor, staging: TableName, publication: Publication, b
             qualified(staging), build.columns(publication.columns), build.clauses()
         )
     )
-    comment = sql.Literal(COMMENT + publication.job)
+    comment = sql.Literal(_COMMENT.format(job=publication.job, now=_now(cursor).isoformat(" ")))
     cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(qualified(staging), comment))
 
 
@@ -81,6 +93,28 @@ def drop_stagings(cursor: Cursor, schema: str, job: str) -> None:
     )
     for (name,) in cursor.fetchall():
         drop_table(cursor, TableName(schema_name=schema, name=name))
+
+
+def stagings(cursor: Cursor) -> list[Leftover]:
+    """Give the staging tables of all schemas that belong to the warehouse role."""
+    now = _now(cursor)
+    cursor.execute(_STAGINGS, (len(PREFIX), PREFIX))
+    return [
+        Leftover(
+            table=TableName(schema_name=schema, name=name),
+            job=found["job"],
+            age_seconds=(now - datetime.fromisoformat(found["now"])).total_seconds(),
+        )
+        for schema, name, comment in cursor.fetchall()
+        if (found := _WRITTEN.fullmatch(comment)) is not None
+    ]
+
+
+def _now(cursor: Cursor) -> datetime:
+    cursor.execute("SELECT getdate()")
+    ((now,),) = cursor.fetchall()
+    assert isinstance(now, datetime)  # noqa: S101  (a timestamp is one)
+    return now
 
 
 def drop_table(cursor: Cursor, table: TableName) -> None:

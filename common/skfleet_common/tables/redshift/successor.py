@@ -2,10 +2,12 @@
 
 ::
 
-    ledger ─▶ table ─▶ looked at ─▶ names swapped ─▶ views replaced ─▶ old one dropped ─▶ dressed ─▶ recorded
-    └── locked ──┘
+    ledger ─▶ views ─▶ table ─▶ looked at ─▶ names swapped ─▶ views replaced ─▶ old one dropped ─▶ dressed
+    └─────── locked ───────┘
 
-All of it is catalogue work, whatever the number of rows. Readers wait for the locks, or were there first.
+All of it is catalogue work, whatever the number of rows. Readers wait for the locks, or were there first. A
+reader locks a view before the table under it, and so does the swap; with a view in its hands it hardly waits
+for the table, so that of two that wait for each other it is the swap that gives way.
 """
 
 from __future__ import annotations
@@ -20,11 +22,21 @@ from skfleet_common.tables.port import Publication
 from skfleet_common.tables.redshift.belongings import belongings_of, dress
 from skfleet_common.tables.redshift.build import Build
 from skfleet_common.tables.redshift.connect import Cursor
-from skfleet_common.tables.redshift.locks import lock_table
+from skfleet_common.tables.redshift.locks import lock_table, waiting
+from skfleet_common.tables.redshift.obstacles import refuse_obstacles
 from skfleet_common.tables.redshift.outputs import refuse_output
 from skfleet_common.tables.redshift.staging import drop_table
-from skfleet_common.tables.redshift.views import replace_views, views_of
+from skfleet_common.tables.redshift.views import View, replace_views, views_of
 from skfleet_common.tables.sql.selection import qualified
+
+#: How long the swap waits for a lock while it holds that of a view: less than it takes a server to see that
+#: two wait for each other, and to choose one of them.
+HOLDING_SECONDS = 0.4
+
+_OID = """
+SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
 
 
 class Altered(TryAgain):
@@ -53,18 +65,14 @@ def succeed(
         Refused: something stands on it that would be lost, or does not go with the new columns.
     """
     table = publication.table
-    _lock(cursor, table, seconds=seconds)
-    refuse_output(
-        cursor,
-        table,
-        publication.columns,
-        if_exists=IfExists.REPLACE,
-        cascade_views=publication.cascade_views,
-    )
-    old = belongings_of(cursor, table)
+    held = _hold_views(cursor, publication, seconds=seconds)
+    _lock(cursor, table, seconds=min(seconds, HOLDING_SECONDS) if held else seconds)
+    old = belongings_of(cursor, table, automatic=build.automatic)
     if old is None or old.build != build:
         raise _altered(table)
-    views = views_of(cursor, old.oid)
+    views = refuse_obstacles(cursor, table, old, publication.columns, cascade_views=publication.cascade_views)
+    if views != held:
+        raise _altered(table)
     aside = TableName(schema_name=table.schema_name, name=f"{staging.name}_old")
     rename(cursor, table, aside)
     rename(cursor, staging, table)
@@ -80,7 +88,7 @@ def appear(cursor: Cursor, staging: TableName, table: TableName) -> None:
         Refused: something has come to have its name.
     """
     rename(cursor, staging, table)
-    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS NULL").format(qualified(table)))
+    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS ''").format(qualified(table)))
 
 
 def append(cursor: Cursor, staging: TableName, publication: Publication) -> None:
@@ -123,6 +131,21 @@ def rename(cursor: Cursor, old: TableName, new: TableName) -> None:
             f"{new} has come to exist while the job ran; nothing was published: drop it, or run again "
             "with another --output-table."
         ) from exc
+
+
+def _hold_views(cursor: Cursor, publication: Publication, *, seconds: float) -> tuple[View, ...]:
+    """Keep readers off the views that are bound to the table. LOCK takes none: each is replaced by itself."""
+    if not publication.cascade_views:
+        return ()
+    cursor.execute(_OID, (publication.table.schema_name, publication.table.name))
+    found = cursor.fetchone()
+    if found is None:
+        raise _altered(publication.table)
+    views = views_of(cursor, found[0])
+    for number, view in enumerate(views):
+        with waiting(cursor, view.name, seconds=min(seconds, HOLDING_SECONDS) if number else seconds):
+            replace_views(cursor, [view])
+    return views
 
 
 def _lock(cursor: Cursor, table: TableName, *, seconds: float) -> None:

@@ -54,24 +54,12 @@ TYPE_NUMBERS = frozenset(_BY_NUMBER)
 _SPELLED = re.compile(r"(?P<base>[a-z][a-z0-9 ]*?)\s*(?:\((?P<size>\s*\d+\s*(?:,\s*\d+\s*)?)\))?")
 
 
-#: Types that a table may have, and that no feature can be made of.
-_OTHERS = frozenset(
-    {"geography", "geometry", "hllsketch", "interval day to second", "interval year to month", "super",
-     "time with time zone", "varbyte", "binary varying"}
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class RedshiftType:
     """A type: as CREATE TABLE takes it, and what its values are."""
 
     spelled: str
     dtype: LogicalDtype
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it is exactly one type's name, which SQL may repeat as it stands."""
-        return self.dtype is not LogicalDtype.OTHER or self.spelled.partition("(")[0] in _OTHERS
 
 
 def read_type(spelled: str) -> RedshiftType:

@@ -65,7 +65,8 @@ _FAULTS = (
     _Fault(
         _said(r"expiredtoken|token.{0,20}expired"),
         TryAgain,
-        "The credentials with which Redshift wrote to S3 expired while {table} was unloaded; submit it again.",
+        "The credentials with which Redshift wrote to S3 expired while {table} was unloaded; "
+        "submit it again.",
     ),
     _Fault(
         _said(r"accessdenied|access denied|status 403|forbidden|not authorized|kms"),
@@ -82,7 +83,7 @@ _FAULTS = (
         "S3 did not answer Redshift while {table} was unloaded; submit it again.",
     ),
     _Fault(
-        _said(r"to parquet is not (yet )?supported|unsupported (data )?type.*parquet|not supported for unload"),
+        _said(r"to parquet is not (yet )?supported|unsupported .*parquet|not supported for unload"),
         Refused,
         "Redshift cannot write a column of {table} to Parquet; leave it out, cast it in a view, or use "
         "--read select.",

@@ -17,7 +17,8 @@ def unload_statement(
     """
     role = sql.SQL("default") if iam_role == "default" else quoted(iam_role)
     return sql.SQL(
-        "UNLOAD ({}) TO {} IAM_ROLE {} FORMAT AS PARQUET MANIFEST VERBOSE MAXFILESIZE {} MB ROWGROUPSIZE {} MB"
+        "UNLOAD ({}) TO {} IAM_ROLE {} FORMAT AS PARQUET MANIFEST VERBOSE "
+        "MAXFILESIZE {} MB ROWGROUPSIZE {} MB"
     ).format(
         quoted(query.as_string(cursor)),
         quoted(to),

@@ -1,4 +1,4 @@
-"""Unloading with ``--read unload``: one statement, one snapshot, and workers read files instead of Redshift."""
+"""Unloading with ``--read unload``: one statement, one snapshot; workers read files instead of Redshift."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from psycopg2 import sql
 
-from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.file_sources import FileColumn
@@ -19,9 +18,6 @@ from skfleet_common.tables.redshift.unloaded_columns import UnloadedColumns
 from skfleet_common.tables.sql.interruptible import run_interruptibly
 from skfleet_common.tables.sql.selection import from_selection
 from skfleet_common.tables.unload_sizes import UnloadSizes
-
-#: Empty tables are not there, nor are views.
-_SORTED_BY = 'SELECT sortkey1 FROM svv_table_info WHERE "schema" = %s AND "table" = %s'
 
 _NO_ROLE = (
     "Redshift unloads with an IAM role of its own, and none is named; set SKFLEET_REDSHIFT_IAM_ROLE to its "
@@ -41,13 +37,6 @@ class RedshiftUnloader:
     def has_role(self) -> bool:
         """Whether there is a role to unload with."""
         return self.iam_role is not None
-
-    def is_sorted_by(self, table: TableName, column: str) -> bool:
-        """Whether a column is the first of a table's sort key, so that reading a range is no scan."""
-        with self.server.transaction(f"looking at {table}") as cursor:
-            cursor.execute(_SORTED_BY, (table.schema_name, table.name))
-            found = cursor.fetchone()
-        return found is not None and found[0] == column
 
     def columns(
         self, table: SourceTable, *, features: Sequence[str], verbatim: Sequence[str]

@@ -19,7 +19,7 @@ def open_redshift(
     server = Server.at(url, statement_seconds=statement_seconds, logins=logins)
     return Warehouse(
         address=server.address,
-        catalogue=RedshiftCatalogue(server),
+        catalogue=RedshiftCatalogue(server, iam_role),
         keys=RedshiftKeys(server),
         reader=RedshiftReader(server),
         publisher=RedshiftPublisher(server, iam_role),
