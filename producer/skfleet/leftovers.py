@@ -5,8 +5,9 @@
 | not ended | nothing | |
 | SUCCEEDED | outputs and rejects of attempts that lost | at once |
 | SUCCEEDED | committed outputs, which are published | when they are old |
-| CANCELLED | outputs and rejects | at once |
-| FAILED | outputs and rejects | when all is old, and a retry is ruled out |
+| SUCCEEDED | files that were uploaded for it | at once |
+| CANCELLED | outputs, rejects and uploads | at once |
+| FAILED | outputs, rejects and uploads | when all is old, and a retry is ruled out |
 | not known | everything | when all is a day old |
 
 Spec, plans, certificate, shift and the rejects of a published job stay until they expire with its records.
@@ -26,6 +27,9 @@ from skfleet_common.contracts.states import JobState
 
 #: What an attempt wrote, below its job's prefix, as ``contracts/names.py`` puts it.
 _OF_ATTEMPT = re.compile(r"(?:out|rejects)/(\d+)/[^/]+\.parquet")
+
+#: What was uploaded to be scored.
+_UPLOADED = re.compile("in/.+")
 
 #: A producer writes plan and spec, then the job's record: none takes a day for that.
 UNKNOWN_SECONDS = 86_400.0
@@ -58,6 +62,13 @@ class Folder:
         found = _OF_ATTEMPT.fullmatch(key.removeprefix(self.prefix))
         return None if found is None else int(found[1])
 
+    def _is_upload(self, key: str) -> bool:
+        return _UPLOADED.fullmatch(key.removeprefix(self.prefix)) is not None
+
+    def _is_of_run(self, key: str) -> bool:
+        """Whether only workers needed it."""
+        return self._is_upload(key) or self.chunk_of(key) is not None
+
     def is_due(self, objects: Iterable[StoredObject], *, old_seconds: float) -> bool:
         """Whether a job that FAILED, or that nobody knows, has leftovers, and all it has is old.
 
@@ -74,7 +85,7 @@ class Folder:
                 since_failure = (listed_at - failed_at).total_seconds()
             if min(found.age_seconds, since_failure) < least:
                 return False
-            has_leftovers = has_leftovers or self.record is None or self.chunk_of(found.key) is not None
+            has_leftovers = has_leftovers or self.record is None or self._is_of_run(found.key)
         return has_leftovers
 
     def why(self, found: StoredObject, commit: Commit | None, *, old_seconds: float) -> Why | None:
@@ -84,8 +95,10 @@ class Folder:
         """
         if self.state is None:
             return Why.UNKNOWN
-        if not self.state.is_terminal or self.chunk_of(found.key) is None:
+        if not self.state.is_terminal or not self._is_of_run(found.key):
             return None
+        if self.state is JobState.SUCCEEDED and self._is_upload(found.key):
+            return Why.PUBLISHED
         if self.state is JobState.SUCCEEDED:
             return _why_of_success(found, commit, old_seconds=old_seconds)
         return Why.CANCELLED if self.state is JobState.CANCELLED else Why.FAILED
