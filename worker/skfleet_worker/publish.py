@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 
 from skfleet_common.aws.rows_at_hand import RowsAtHand
+from skfleet_common.aws.unloads import remove_unload
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import JobFailed, Refused
+from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError
 from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
@@ -158,6 +160,10 @@ def _succeed(
     )
     if moved:
         log.info("publish.done" if published.is_new else "publish.was_done", rows=published.rows)
+        # What is left then, clean-up finds.
+        with suppress(SkfleetError):
+            if spec.is_unloaded:
+                remove_unload(bench.cloud, message.job)
         return
     standing = tracker.job(message.job)
     if standing.state is JobState.SUCCEEDED:

@@ -124,6 +124,11 @@ class JobSpec(StoredShape):
         return self.files is None or self.files.format is not FileFormat.CSV
 
     @property
+    def is_unloaded(self) -> bool:
+        """Whether a table was unloaded into files for it, which nobody needs once it has ended."""
+        return self.files is not None and not self.table.is_address
+
+    @property
     def models(self) -> tuple[ModelRef, ...]:
         """Every model, in the order of ``OutputColumn.model``."""
         return (ModelRef(name=self.model, digest=self.digest), *self.more_models)

@@ -107,6 +107,12 @@ class FilesPublisher:
         self._writes.abort_uploads(prefix)
         return len(left)
 
+    def sweep_unpublished(self, job: str, *, runs: int) -> None:
+        """Remove what a job left that is over, but for what a run of it has published all the same."""
+        decisions = [self._decision(job, run) for run in range(1, runs + 1)]
+        manifests = [it.manifest for it in decisions if it is not None and it.manifest is not None]
+        self.sweep(job, keeping=[entry.url for manifest in manifests for entry in manifest.entries])
+
     def _carried_out(self, decision: Decision, *, is_new: bool) -> Published:
         """Let a decided publication be seen; doing it twice changes nothing."""
         manifest = decision.manifest

@@ -9,24 +9,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skfleet_common.contracts.chunks import Chunk
-from skfleet_common.contracts.jobs import Commit
+from skfleet_common.contracts.jobs import Commit, CommitOutcome
 from skfleet_common.contracts.slices import ByteRange, ObjectSlice
 
 
 def rows_before(chunks: Iterable[Chunk], commits: Iterable[Commit]) -> dict[int, int]:
     """Give, for each chunk that begins within a text file, the rows of that file before it.
 
-    ``commits`` are those of all chunks up to the last one asked for, in the plan's order.
+    Chunks before which one is not done are left out: nobody knows then.
     """
-    upto: defaultdict[str, int] = defaultdict(int)
+    read = {it.chunk: it.rows_read for it in commits if it.outcome is CommitOutcome.DONE}
+    upto: defaultdict[str, int | None] = defaultdict(int)
     found: dict[int, int] = {}
-    for chunk, commit in zip(chunks, commits, strict=False):
-        part = _cut_part(chunk)
+    for chunk in chunks:
+        part = cut_part(chunk)
         if part is None:
             continue
-        if part[1] > 0:
-            found[chunk.number] = upto[part[0]]
-        upto[part[0]] += commit.rows_read
+        before = upto[part[0]]
+        if part[1] > 0 and before is not None:
+            found[chunk.number] = before
+        here = read.get(chunk.number)
+        upto[part[0]] = None if before is None or here is None else before + here
     return found
 
 
@@ -39,7 +42,7 @@ def renumbered(rows: pa.RecordBatch, column: str, before: int) -> pa.RecordBatch
     return rows.set_column(position, rows.schema.field(position), numbers)
 
 
-def _cut_part(chunk: Chunk) -> tuple[str, int] | None:
+def cut_part(chunk: Chunk) -> tuple[str, int] | None:
     """Give file and first byte of a chunk that is one part of a text file."""
     if not isinstance(chunk.range, ObjectSlice) or len(chunk.range.parts) > 1:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from skfleet.cli.fleet import assignments, open_fleet
 from skfleet.cli.jobs import detaching, wait_for
 from skfleet.cli.output import count, duration, emit_facts, emit_json, stderr, stdout
+from skfleet.files.slicing import slice_bytes
 from skfleet.read_modes import ReadMode
 from skfleet.request import PredictRequest, split_names
 from skfleet_common.contracts.file_sources import FileFormat
@@ -179,10 +181,20 @@ def predict(
         stdout.print(job.id)
 
 
+def _spread(sizes: Sequence[int]) -> dict[str, float] | None:
+    """Give what ``--chunk-rows`` means for text files; None of others."""
+    return {"min": min(sizes), "mean": fmean(sizes), "max": max(sizes)} if sizes else None
+
+
+def _in_words(spread: dict[str, float] | None) -> str | None:
+    return None if spread is None else ", ".join(f"{word} {round(size):,}" for word, size in spread.items())
+
+
 def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
     sizes = [chunk.rows for chunk in prepared.plan.chunks]
     facts: dict[str, Any] = {
         "rows": prepared.plan.rows,
+        "rows_are_exact": prepared.plan.rows_are_exact,
         "chunks": len(sizes),
         "min_chunk_rows": min(sizes, default=0),
         "mean_chunk_rows": fmean(sizes) if sizes else 0.0,
@@ -197,6 +209,7 @@ def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
         "read": None if prepared.source.reading is None else prepared.source.reading.mode.value,
         "read_why": None if prepared.source.reading is None else prepared.source.reading.why,
         "warnings": list(prepared.warnings),
+        "chunk_bytes": _spread(slice_bytes(prepared.plan)),
     }
     if as_json:
         emit_json("skfleet.plan/1", facts)
@@ -205,10 +218,11 @@ def _show_plan(prepared: Prepared, *, as_json: bool) -> None:
         stderr.print(f"Note: {warning}", markup=False, soft_wrap=True)
     emit_facts(
         {
-            "rows": count(facts["rows"]),
+            "rows": count(facts["rows"]) + ("" if prepared.plan.rows_are_exact else " (estimated)"),
             "chunks": count(facts["chunks"]),
             "rows a chunk": f"min {count(facts['min_chunk_rows'])}, mean {facts['mean_chunk_rows']:,.1f}, "
             f"max {count(facts['max_chunk_rows'])}",
+            "bytes a chunk": _in_words(facts["chunk_bytes"]),
             "estimated time": f"{duration(facts['estimated_seconds']) or 'unknown'} "
             f"on {facts['scorers']} scoring processes",
             "output": f"{facts['output_table']} ({', '.join(facts['output_columns'])})",

@@ -50,6 +50,15 @@ def slices(parts: Iterable[PlannedPart], *, chunk_rows: int) -> ChunkPlan:
     return ChunkPlan(chunks=tuple(chunks))
 
 
+def slice_bytes(plan: ChunkPlan) -> tuple[int, ...]:
+    """Give the bytes of each chunk of text files as they are stored; nothing of other chunks."""
+    return tuple(
+        sum(part.span.stop - part.span.first for part in chunk.range.parts)
+        for chunk in plan.chunks
+        if isinstance(chunk.range, ObjectSlice) and not chunk.rows_are_exact
+    )
+
+
 def _groups(parts: Iterable[PlannedPart], chunk_rows: int) -> Iterator[list[PlannedPart]]:
     group: list[PlannedPart] = []
     rows = size = count = 0
