@@ -79,7 +79,9 @@ class _Numbering:
         numbers = rejects.column(position).to_pylist()
         before = self.before.get(chunk)
         named = [
-            f"{it} from byte {self.first_bytes[chunk]} on" if before is None else str(int(number) + before)
+            f"{number} from byte {self.first_bytes[chunk]} on"
+            if before is None
+            else str(int(number) + before)
             for number in numbers
         ]
         return rejects.set_column(position, self.column, pa.array(named, pa.string()))

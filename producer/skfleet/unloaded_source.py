@@ -144,5 +144,6 @@ class UnloadedSource:
 def _meaning(chunk_rows: int, sizes: UnloadSizes) -> str:
     return (
         f"With unload, a chunk is whole row groups of about {sizes.group_rows:,} rows "
-        f"({sizes.group_megabytes} MB), gathered up to {chunk_rows:,} rows; files have up to {sizes.file_megabytes} MB."
+        f"({sizes.group_megabytes} MB), gathered up to {chunk_rows:,} rows; files have "
+        f"up to {sizes.file_megabytes} MB."
     )

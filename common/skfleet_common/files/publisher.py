@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from skfleet_common.files.published import (
 )
 from skfleet_common.files.unique_ids import UniqueIds
 from skfleet_common.files.writers import RowWriter, empty_rows, open_writer, typed_rows
-from skfleet_common.tables.port import Parts, Publication, Published
+from skfleet_common.tables.port import Leftover, Parts, Publication, Published
 
 #: Where one file ends and the next begins: what COPY and Spark read well (64 MB and more).
 FILE_BYTES = 128 * 1024**2
@@ -96,6 +96,13 @@ class FilesPublisher:
                 return False
         self.sweep(job, keeping=())
         return True
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Nothing: it makes no tables."""
+        return ()
+
+    def remove(self, leftover: Leftover) -> None:
+        """Nothing: it makes no tables."""
 
     def sweep(self, job: str, *, keeping: Iterable[str]) -> int:
         """Remove what attempts of a job left below the prefix, but for the files to keep; gives how many."""
