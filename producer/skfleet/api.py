@@ -9,31 +9,36 @@ job.wait()
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
-from skfleet.fit_keywords import several
+from skfleet.files.opening import open_files
+from skfleet.files.uploads import frame_file, uploaded, with_content
 from skfleet.job import Job, find_job, newest_jobs
-from skfleet.preflight import Prepared, check_others, prepare
+from skfleet.opening_table import open_table
+from skfleet.predict_request import PredictKeywords, predict_request
+from skfleet.preflight import Prepared, check_others, live_scorers, prepare
 from skfleet.progress import Silent, Steps
 from skfleet.redrive import Redriven, redrive
 from skfleet.register import register_model
 from skfleet.register_request import RegisterKeywords, register_request
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
-from skfleet.submit import find_submitted, send_messages, submit
+from skfleet.score_target import open_target
+from skfleet.submit import find_submitted, new_job, send_messages, submit
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet.train_request import TrainKeywords, train_request
 from skfleet.training import TrainedModel, TrainingPlan, plan_training, train_model
+from skfleet.unloads import kept_unload
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
-from skfleet_common.aws.user_files import UserFiles
+from skfleet_common.aws.user_files import ObjectUrl, UserFiles
+from skfleet_common.aws.user_objects import UserObjects
 from skfleet_common.contracts.errors import UsageError
-from skfleet_common.contracts.jobs import IfExists, JobRecord, OnDrift
+from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.settings import Settings
@@ -120,26 +125,20 @@ class Fleet:
         return self.registry.open(reference)
 
     def plan(self, request: PredictRequest) -> Prepared:
-        """Run the preflight and cut the chunks, and send nothing."""
-        self._resolved(request)
-        bundles: list[Bundle] = []
-        with self._steps.step("Opening the model", unit="bundles", total=len(request.models)) as step:
-            for reference in request.models:
-                bundles.append(self.registry.open(reference))
-                step.reach(len(bundles))
-        prepared = prepare(
-            request,
-            bundles=bundles,
-            warehouse=self.warehouse,
-            workers=self.cloud.tracker.workers(),
-            steps=self._steps,
-        )
-        others = self.cloud.tracker.live_jobs_writing_to(prepared.output_table)
-        return replace(prepared, warnings=(*prepared.warnings, *check_others(prepared.output_table, others)))
+        """Run the preflight and cut the chunks, and send nothing.
+
+        Files of this host are uploaded for it, and removed again.
+        """
+        job = new_job()
+        with uploaded(request, self.cloud, job=job, steps=self._steps) as there, ExitStack() as stack:
+            if there is not request:
+                stack.callback(self._remove, there)
+            return self._prepared(there, job=job, is_dry_run=True)
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
         digests = self._resolved(request)
+        request = with_content(request)
         asks = request.asks(self.settings.fleet)
         token = request.token or request.derived_token(fleet=self.settings.fleet, digests=digests)
         record = find_submitted(self.cloud, request, token=token, asks=asks)
@@ -148,93 +147,41 @@ class Fleet:
             if record.state is JobState.SUBMITTING:
                 send_messages(record, cloud=self.cloud, steps=self._steps)
             return self._job(record)
-        prepared = self.plan(request)
-        for warning in prepared.warnings:
-            self._steps.note(f"Note: {warning}")
-        record = submit(
-            request,
-            prepared,
-            cloud=self.cloud,
-            fleet=self.settings.fleet,
-            token=token,
-            asks=asks,
-            steps=self._steps,
-        )
+        job = new_job()
+        with kept_unload(self.cloud, job):
+            with uploaded(request, self.cloud, job=job, steps=self._steps) as there:
+                prepared = self._prepared(there, job=job)
+            for warning in prepared.warnings:
+                self._steps.note(f"Note: {warning}")
+            record = submit(
+                request,
+                prepared,
+                cloud=self.cloud,
+                fleet=self.settings.fleet,
+                token=token,
+                asks=asks,
+                steps=self._steps,
+                job=job,
+            )
         return self._job(record)
 
-    def predict(
-        self,
-        *,
-        table: str,
-        id_column: str | Sequence[str],
-        output_table: str,
-        model: str | None = None,
-        models: Sequence[str] = (),
-        outputs: str | Sequence[str] = (),
-        split_column: str | None = None,
-        if_exists: str = "fail",
-        where: str | None = None,
-        columns: Sequence[str] = (),
-        chunk_rows: int | None = None,
-        allow_all_null: Sequence[str] = (),
-        on_drift: str = "fail",
-        max_rejects: int = 0,
-        cascade_views: bool = False,
-        max_drift: float | None = None,
-        token: str | None = None,
-    ) -> Job:
-        """Score a table on the fleet; gives the job at once.
+    def predict(self, **asked: Unpack[PredictKeywords]) -> Job:
+        """Score a table, files or a frame on the fleet; gives the job at once.
 
-        Args:
-            table: ``schema.name`` of the table or view to score.
-            id_column: One or several columns that identify rows: never NULL, unique.
-            output_table: ``schema.name`` of the table to publish.
-            model: ``NAME`` (its newest bundle) or ``NAME@<digest prefix>``.
-            models: Several of them instead: each scores what is read once, and its columns begin with its
-                name.
-            outputs: What to write of ``predict``, ``proba``, ``decision`` and ``transform``; by default what
-                the model gives of the first two, or decision values without probabilities.
-            split_column: The column whose ranges cut the table; the first id column by default.
-            if_exists: ``fail``, ``append`` or ``replace``.
-            where: A boolean expression in the warehouse's dialect.
-            columns: Output columns to write, and columns of the table to carry along.
-            chunk_rows: Rows a chunk; chosen from the model's speed by default.
-            allow_all_null: Features that may be NULL in every row.
-            on_drift: ``fail``, or ``warn`` to publish a table whose rows changed while the job ran.
-            max_rejects: Rows that may be set aside because they cannot be read or scored, before the job
-                fails. Rows that a policy of the model rejects are not counted.
-            cascade_views: Make views that depend on a replaced output table anew on its successor.
-            max_drift: Fail, and publish nothing, if a column or a score has drifted from the training rows by
-                more than this population stability index. None measures it all the same.
-            token: Makes requests with the same token one job.
+        The keyword arguments are those of :class:`~skfleet.predict_request.PredictKeywords`: ``model``, one
+        of ``table``, ``csv``, ``parquet`` and ``frame``, and ``output_table`` or ``output``.
 
         Raises:
             Refused: the preflight refuses, before anything is sent.
         """
-        asked = [model, *models] if model is not None else [*models]
-        if not asked or (model is not None and models):
-            raise UsageError("Give either model or models, and name one at least.")
-        return self.submit(
-            PredictRequest(
-                model=str(asked[0]),
-                more_models=tuple(asked[1:]),
-                outputs=several(outputs.split(",") if isinstance(outputs, str) else outputs),
-                table=table,
-                id_columns=several(id_column),
-                output_table=output_table,
-                split_column=split_column,
-                if_exists=_one_of(IfExists, "if_exists", if_exists),
-                where=where,
-                columns=tuple(columns),
-                chunk_rows=chunk_rows,
-                allow_all_null=tuple(allow_all_null),
-                on_drift=_one_of(OnDrift, "on_drift", on_drift),
-                max_rejects=max_rejects,
-                cascade_views=cascade_views,
-                max_drift=max_drift,
-                token=token,
-            )
-        )
+        frame = asked.pop("frame", None)
+        if frame is None:
+            return self.submit(predict_request(**asked))
+        if any(asked.get(name) for name in ("table", "csv", "parquet")):
+            raise UsageError("Name one thing to score: table, csv, parquet or frame.")
+        with frame_file(frame) as path:
+            asked["parquet"] = path
+            return self.submit(predict_request(**asked))
 
     def jobs(self, limit: int = 20) -> list[Job]:
         """Give the newest jobs, newest first."""
@@ -280,6 +227,47 @@ class Fleet:
                 )
         return digests
 
+    def _prepared(self, request: PredictRequest, *, job: str, is_dry_run: bool = False) -> Prepared:
+        self._resolved(request)
+        bundles: list[Bundle] = []
+        with self._steps.step("Opening the model", unit="bundles", total=len(request.models)) as step:
+            for reference in request.models:
+                bundles.append(self.registry.open(reference))
+                step.reach(len(bundles))
+        objects = UserObjects(self._user_files())
+        workers = self.cloud.tracker.workers()
+        prepared = prepare(
+            request,
+            bundles=bundles,
+            open_source=lambda manifests: (
+                open_files(request, objects, manifests)
+                if request.files
+                else open_table(
+                    request,
+                    self.warehouse,
+                    manifests,
+                    cloud=self.cloud,
+                    job=job,
+                    scorers=live_scorers(workers),
+                    steps=self._steps,
+                    is_dry_run=is_dry_run,
+                )
+            ),
+            open_target=lambda: open_target(
+                request, open_warehouse=lambda: self.warehouse, open_objects=lambda: objects
+            ),
+            workers=workers,
+            steps=self._steps,
+        )
+        others = self.cloud.tracker.live_jobs_writing_to(prepared.output_table)
+        return replace(prepared, warnings=(*prepared.warnings, *check_others(prepared.output_table, others)))
+
+    def _remove(self, request: PredictRequest) -> None:
+        """Remove what was uploaded for a request that is not submitted."""
+        prefix = f"s3://{self.cloud.store.bucket}/{self.cloud.names.jobs_prefix()}"
+        keys = [ObjectUrl.parse(name).key for name in request.files if name.startswith(prefix)]
+        self.cloud.store.delete(keys)
+
     def _job(self, record: JobRecord) -> Job:
         return Job(
             record,
@@ -293,16 +281,6 @@ class Fleet:
 
     def _publisher(self) -> Publisher:
         return self.warehouse.publisher
-
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-def _one_of(choices: type[_Choice], name: str, text: str) -> _Choice:
-    try:
-        return choices(text)
-    except ValueError as exc:
-        raise UsageError(f"{name} must be {', '.join(choices)}, not {text!r}.") from exc
 
 
 def connect(settings: Settings | None = None, *, steps: Steps | None = None) -> Fleet:

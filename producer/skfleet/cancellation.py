@@ -10,12 +10,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from skfleet.effect import Effect, no_effect
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.errors import Refused, TryAgain
+from skfleet_common.aws.unloads import remove_unload
+from skfleet_common.contracts.errors import Refused, SkfleetError, TryAgain
+from skfleet_common.contracts.file_sources import FilesOutput
 from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.states import JobState
 from skfleet_common.retry import warehouse_calls
@@ -53,7 +56,7 @@ def cancel(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher]) -
         if record.state.is_terminal:
             return no_effect(record, f"Job {job} is {record.state} already; nothing is left to cancel.")
         if record.state is JobState.PUBLISHING:
-            _rule_out(record, open_publisher())
+            _rule_out(record, _publisher(cloud, record) or open_publisher())
             only_from = frozenset({JobState.PUBLISHING})
         else:
             only_from = UNPUBLISHED
@@ -65,6 +68,9 @@ def cancel(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher]) -
             finished_at=datetime.now(UTC),
             only_from=only_from,
         ):
+            # What is left then, clean-up finds.
+            with suppress(SkfleetError):
+                remove_unload(cloud, job)
             return Effect(
                 job=job,
                 state=JobState.CANCELLED,
@@ -73,6 +79,16 @@ def cancel(cloud: Cloud, job: str, *, open_publisher: Callable[[], Publisher]) -
                 sentence=f"Job {job} is cancelled; {record.output_table} stays as it is.",
             )
     raise TryAgain(f"Job {job} keeps changing while it is being cancelled; try again.")
+
+
+def _publisher(cloud: Cloud, record: JobRecord) -> Publisher | None:
+    """Give who publishes a job to files; None where it is the warehouse."""
+    output = record.output_table
+    if not output.is_address:
+        return None
+    from skfleet_common.files.publisher import FilesPublisher  # noqa: PLC0415  (pyarrow: few need it)
+
+    return FilesPublisher(cloud.store, cloud.names, FilesOutput(uri=output.name))
 
 
 def _rule_out(record: JobRecord, publisher: Publisher) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,10 +22,12 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.store import MAX_DELETE_KEYS, StoredObject
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.aws.tracker_table import DAY_SECONDS
-from skfleet_common.contracts.errors import SkfleetError, UsageError
+from skfleet_common.contracts.errors import EnvironmentFault, Refused, SkfleetError, UsageError
+from skfleet_common.contracts.file_sources import FilesOutput
 from skfleet_common.contracts.jobs import Commit, JobRecord
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.contracts.states import JobState
+from skfleet_common.files.publisher import FilesPublisher
 
 if TYPE_CHECKING:
     from skfleet_common.tables.port import Publisher
@@ -130,6 +133,7 @@ class _Broom:
         objects = self.cloud.store.list_objects(folder.prefix)
         while batch := list(islice(objects, MAX_DELETE_KEYS)):
             self._remove(job, folder, batch, tally)
+        self._remove_parts(folder)
         return [
             Removed(job=job, why=why, objects=count, bytes=tally.bytes[why])
             for why, count in tally.objects.items()
@@ -185,6 +189,18 @@ class _Broom:
                 tally.bytes[why] += found.size_bytes
         if not self.dry_run:
             self.cloud.store.delete(keys)
+
+    def _remove_parts(self, folder: Folder) -> None:
+        """Remove the files that a job which did not succeed left where it should have published."""
+        record = folder.record
+        if record is None or self.dry_run or record.state is JobState.SUCCEEDED:
+            return
+        if record.output_table.is_address:
+            output = FilesOutput(uri=record.output_table.name)
+            publisher = FilesPublisher(self.cloud.store, self.cloud.names, output)
+            # A bucket that is gone, or that nobody may write any more, has nothing that could be removed.
+            with suppress(Refused, EnvironmentFault):
+                publisher.sweep_unpublished(record.job, runs=record.run)
 
     def _commits(self, job: str, folder: Folder, batch: list[StoredObject]) -> dict[int, Commit]:
         """Give the commits that decide about a batch; those of a published job alone do."""

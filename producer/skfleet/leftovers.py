@@ -5,8 +5,9 @@
 | not ended | nothing | |
 | SUCCEEDED | outputs and rejects of attempts that lost, lists of what to load | at once |
 | SUCCEEDED | committed outputs, which are published | when they are old |
-| CANCELLED | outputs, rejects and lists | at once |
-| FAILED | outputs, rejects and lists | when all is old, and a retry is ruled out |
+| SUCCEEDED | files that were uploaded or unloaded for it | at once |
+| CANCELLED | outputs, rejects, lists, uploads and unload | at once |
+| FAILED | outputs, rejects, lists, uploads and unload | when all is old, and a retry is ruled out |
 | not known | everything | when all is a day old |
 
 Spec, plans, certificate, shift and the rejects of a published job stay until they expire with its records.
@@ -29,6 +30,8 @@ _OF_ATTEMPT = re.compile(r"(?:out|rejects)/(\d+)/[^/]+\.parquet")
 
 #: What an attempt to publish tells the warehouse to load; gone with the attempt, unless that died.
 _OF_PUBLISHING = re.compile(r"load/[^/]+")
+#: What was uploaded, or unloaded from a table, to be scored.
+_READ = re.compile("(?:in|unload)/.+")
 
 #: A producer writes plan and spec, then the job's record: none takes a day for that.
 UNKNOWN_SECONDS = 86_400.0
@@ -65,6 +68,9 @@ class Folder:
         """Whether it is what a publisher that died has left."""
         return _OF_PUBLISHING.fullmatch(key.removeprefix(self.prefix)) is not None
 
+    def _is_read(self, key: str) -> bool:
+        return _READ.fullmatch(key.removeprefix(self.prefix)) is not None
+
     def is_due(self, objects: Iterable[StoredObject], *, old_seconds: float) -> bool:
         """Whether a job that FAILED, or that nobody knows, has leftovers, and all it has is old.
 
@@ -93,6 +99,8 @@ class Folder:
             return Why.UNKNOWN
         if not self.state.is_terminal or not self._may_go(found.key):
             return None
+        if self.state is JobState.SUCCEEDED and self._is_read(found.key):
+            return Why.PUBLISHED
         if self.state is JobState.SUCCEEDED:
             if self.is_of_publishing(found.key):
                 return Why.LOST
@@ -100,7 +108,7 @@ class Folder:
         return Why.CANCELLED if self.state is JobState.CANCELLED else Why.FAILED
 
     def _may_go(self, key: str) -> bool:
-        return self.chunk_of(key) is not None or self.is_of_publishing(key)
+        return self.chunk_of(key) is not None or self.is_of_publishing(key) or self._is_read(key)
 
 
 def _why_of_success(found: StoredObject, commit: Commit | None, *, old_seconds: float) -> Why | None:

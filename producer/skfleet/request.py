@@ -9,7 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from skfleet.read_modes import ReadMode
+from skfleet.request_options import check_output_options, check_source_options
 from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.file_sources import FileFormat
 from skfleet_common.contracts.jobs import IfExists, OnDrift
 from skfleet_common.contracts.kinds import kinds_of
 
@@ -20,7 +23,22 @@ MAX_TOKEN_CHARACTERS = 256
 MAX_MODELS = 20
 
 #: Options that came later, and leave a request as it was where they are not given.
-_LATER = ("more_models", "outputs")
+_LATER = (
+    "more_models",
+    "outputs",
+    "csv",
+    "parquet",
+    "delimiter",
+    "encoding",
+    "null_text",
+    "types",
+    "whole_files",
+    "content",
+    "output",
+    "output_format",
+    "one_file",
+    "read",
+)
 
 #: One name of an option: in double quotes, doubled inside, or up to the next comma.
 _NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)')
@@ -43,9 +61,9 @@ class PredictRequest:
     """What a user asks for, before anything is looked up."""
 
     model: str
-    table: str
-    id_columns: tuple[str, ...]
-    output_table: str
+    table: str = ""
+    id_columns: tuple[str, ...] = ()
+    output_table: str = ""
     split_column: str | None = None
     if_exists: IfExists = IfExists.FAIL
     where: str | None = None
@@ -67,6 +85,25 @@ class PredictRequest:
     more_models: tuple[str, ...] = ()
     #: The kinds of output to write, by the words of ``--outputs``; empty means the usual ones.
     outputs: tuple[str, ...] = ()
+    #: Files instead of a table: S3 addresses of a file, a prefix, a pattern or a manifest.
+    csv: tuple[str, ...] = ()
+    parquet: tuple[str, ...] = ()
+    #: Of CSV files; None and nothing are told from them.
+    delimiter: str | None = None
+    encoding: str | None = None
+    null_text: tuple[str, ...] = ()
+    #: Pairs of a column and the word for its type.
+    types: tuple[tuple[str, str], ...] = ()
+    #: Whether no CSV file is cut.
+    whole_files: bool = False
+    #: Digests of files of this host, which are read where they were uploaded to.
+    content: tuple[str, ...] = ()
+    #: Where to write files, instead of a table: ``s3://bucket/prefix/``.
+    output: str = ""
+    output_format: FileFormat | None = None
+    one_file: bool = False
+    #: How a table is read; None and ``auto`` leave it to skfleet.
+    read: ReadMode | None = None
 
     def __post_init__(self) -> None:
         kinds_of(self.outputs)
@@ -74,8 +111,8 @@ class PredictRequest:
             raise UsageError(
                 f"A job scores with {MAX_MODELS} models at most, not {len(self.models)}; submit several."
             )
-        if not self.id_columns:
-            raise UsageError("Name at least one id column with --id-column.")
+        check_source_options(self)
+        check_output_options(self)
         if self.chunk_rows is not None and self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows must be 1 or more, not {self.chunk_rows}.")
         if self.max_rejects < 0:
@@ -86,6 +123,11 @@ class PredictRequest:
             raise UsageError(
                 f"A token has 1 to {MAX_TOKEN_CHARACTERS} characters; choose another, or leave --token out."
             )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is named."""
+        return self.csv + self.parquet
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from skfleet.effect import Effect, no_effect, sent_effect
 from skfleet.lost_outputs import lost_outputs
 from skfleet.progress import Steps
 from skfleet.runs import chunk_plan, settle_run
+from skfleet.unloads import refuse_lost_unload
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker_table import DAY_SECONDS
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan
@@ -38,7 +39,9 @@ def retry(cloud: Cloud, job: str, *, steps: Steps) -> Effect:
     _refuse_collected(record)
     plan = chunk_plan(cloud, job, has_ended=True)
     _refuse_old(cloud, record)
-    chunks = settle_run(cloud, record, plan, _undone(cloud, record, plan))
+    undone = _undone(cloud, record, plan)
+    refuse_lost_unload(cloud, job, [chunk for chunk in plan.chunks if chunk.number in frozenset(undone)])
+    chunks = settle_run(cloud, record, plan, undone)
     run = record.run + 1
     if not cloud.tracker.start_run(job, run=run, run_chunks=len(chunks)):
         # Another terminal was faster, or the reply to this one was lost: then nobody else sends.

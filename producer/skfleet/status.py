@@ -78,6 +78,8 @@ class JobStatus(BaseModel):
     workers_alive: int | None = None
     #: Every model that scores what is read, the one above first.
     models: tuple[ModelRef, ...] = ()
+    #: Whether planned rows were counted; those of text files are estimated, and so are the rows done.
+    rows_are_exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def look(cloud: Cloud, job: str, *, plan_of: Callable[[], ChunkPlan], stall_seco
         model=record.model,
         digest=record.digest,
         models=record.models,
+        rows_are_exact=record.rows_are_exact,
         table=str(record.table),
         output_table=str(record.output_table),
         rows=record.rows,

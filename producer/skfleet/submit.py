@@ -22,6 +22,11 @@ from skfleet_common.contracts.jobs import JobRecord, JobSpec, ModelRef
 from skfleet_common.contracts.states import JobState
 
 
+def new_job() -> str:
+    """Give an id that no other job has; ids sort by the time when they were made."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
 def find_submitted(cloud: Cloud, request: PredictRequest, *, token: str, asks: str) -> JobRecord | None:
     """Give the job that this token made: an explicit token's for ever, a derived one's while it lives.
 
@@ -47,13 +52,13 @@ def submit(
     token: str,
     asks: str,
     steps: Steps,
+    job: str,
 ) -> JobRecord:
     """Write the job down and send its messages. Of two racing submitters both get the same job.
 
     Interrupted, the job is cancelled if this call made it, unless it is being published already.
     """
     now = datetime.now(UTC)
-    job = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     spec = _spec(request, prepared, job=job, fleet=fleet, now=now)
     record = JobRecord(
         job=job,
@@ -70,6 +75,7 @@ def submit(
         created_at=now,
         token=token,
         asks=asks,
+        rows_are_exact=prepared.plan.rows_are_exact,
     )
     try:
         cloud.store.put(cloud.names.plan(job), prepared.plan.to_json())
@@ -117,21 +123,22 @@ def _cancel(record: JobRecord, *, cloud: Cloud, steps: Steps) -> None:
 def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, now: datetime) -> JobSpec:
     first, *others = [ModelRef(name=it.manifest.name, digest=it.digest) for it in prepared.bundles]
     usual = {column.name for column in prepared.bundles[0].manifest.outputs}
-    of_model = [column for column in prepared.output_columns if column.source not in {"id", "carried"}]
+    of_model = [column for column in prepared.output_columns if not column.is_verbatim]
     is_plain = not others and request.max_drift is None and all(it.name in usual for it in of_model)
+    of_files = prepared.source.files is not None or prepared.output_files is not None
     return JobSpec(
-        # An older worker would score with the first model alone, fail the job, or publish what drifted: it
-        # must not take it.
-        schema_version=1 if is_plain else JobSpec.WRITES,
+        # An older worker would score with the first model alone, fail the job, or publish what drifted; and
+        # it knows no files: it must not take it.
+        schema_version=JobSpec.WRITES if of_files else 1 if is_plain else 2,
         job=job,
         fleet=fleet,
         model=first.name,
         digest=first.digest,
         more_models=tuple(others),
-        table=prepared.source.table.name,
+        table=prepared.source.table,
         id_columns=tuple(column.name for column in prepared.id_columns),
-        split_column=prepared.split_column.name,
-        split_type=prepared.split_column.warehouse_type,
+        split_column=prepared.source.split_column,
+        split_type=prepared.source.split_type,
         where=prepared.source.where,
         output_table=prepared.output_table,
         if_exists=request.if_exists,
@@ -143,4 +150,6 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
         max_rejects=request.max_rejects,
         cascade_views=request.cascade_views,
         max_drift=request.max_drift,
+        files=prepared.source.files,
+        output_files=prepared.output_files,
     )

@@ -186,13 +186,14 @@ class World:
     def bench(self, cloud: Cloud, stand: Callable[[], None]) -> Workbench:
         catalogue = SmallCatalogue()
         publisher = LedgerPublisher(self.ledger, stand, self.check_all_done)
+        warehouse = Warehouse("nowhere", catalogue, None, SmallReader(), publisher)
         return Workbench(
             settings=Settings(),
             worker="host-1-4711",
             cloud=cloud,
-            warehouse=Warehouse("nowhere", catalogue, None, SmallReader(), publisher),
+            warehouse=warehouse,
             models=TrivialModels(),
-            sources=Sources(cloud, catalogue),
+            sources=Sources(cloud, warehouse),
             scratch=self.scratch,
             report=lambda _: None,
             check_lease=lambda: None,

@@ -8,5 +8,15 @@ from tests.integration.worker_fleet import (
     standing_fleet,
     warehouse_server,
 )
+from tests.redshift.place import redshift, redshift_and_certificate
 
-__all__ = ["aws_endpoint", "bench", "fleet", "model_files", "standing_fleet", "warehouse_server"]
+__all__ = [
+    "aws_endpoint",
+    "bench",
+    "fleet",
+    "model_files",
+    "redshift",
+    "redshift_and_certificate",
+    "standing_fleet",
+    "warehouse_server",
+]

@@ -37,7 +37,7 @@ def bench(fleet: Fleet) -> Iterator[Workbench]:
     bench = Workbench.set_up(settings, worker=f"test-{os.getpid()}", seat=0, report=lambda _rows: None)
     with closing(bench.cloud):
         nowhere = open_warehouse("postgresql://nobody:x@127.0.0.1:1/none", statement_seconds=1)
-        bench.sources._catalogue = nowhere.catalogue
+        bench.sources._warehouse = nowhere
         yield changed(bench, warehouse=nowhere)
 
 

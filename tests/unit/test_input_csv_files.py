@@ -15,9 +15,9 @@ from tests.unit.input_files import open_csv, read_csv, refusal_of_csv, types_of
 
 from skfleet.inputs.dialect import check_delimiter
 from skfleet.inputs.files import local_files
-from skfleet.inputs.text_stream import check_encoding
 from skfleet.progress import Silent
 from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.files.text_stream import check_encoding
 
 PLAIN = "n,city\n1,Köln\n2,Zürich\n"
 ROWS = {"n": [1, 2], "city": ["Köln", "Zürich"]}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.input_files import open_csv, read_csv, refusal_of_csv, types_of
 
 from skfleet.inputs.sample import Sample
-from skfleet.inputs.spellings import as_type
 from skfleet.inputs.tally import Tally
 from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.files.spellings import as_type
 from skfleet_common.model.arrays import CANONICAL
 
 

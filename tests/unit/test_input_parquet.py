@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skfleet.inputs.arrow_types import as_read, dtype_of
 from skfleet.inputs.files import local_files
 from skfleet.inputs.parquet_input import ParquetInput
 from skfleet.inputs.retyped import retyped
@@ -22,6 +21,7 @@ from skfleet.inputs.types import check_types
 from skfleet.progress import Silent
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.files.arrow_types import as_read, dtype_of
 from skfleet_common.model.arrays import CANONICAL
 
 NOON = dt.datetime(2024, 2, 29, 12, 0, 0, 1_000)  # noqa: DTZ001  (it has no zone)

@@ -9,10 +9,13 @@ from pathlib import Path
 from skfleet_common.aws.logins import RedshiftLogins
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
+from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import EnvironmentFault
+from skfleet_common.contracts.file_sources import FilesOutput
+from skfleet_common.files.publisher import FilesPublisher
 from skfleet_common.settings import Settings
 from skfleet_common.tables import open_warehouse
-from skfleet_common.tables.port import Warehouse
+from skfleet_common.tables.port import Publisher, Warehouse
 from skfleet_worker.folders import cache_folder, fresh_seat
 from skfleet_worker.models import Models
 from skfleet_worker.protocol import Assignment
@@ -53,6 +56,14 @@ class Workbench:
             trouble=assignment.trouble,
         )
 
+    def publisher_at(self, output: TableName, files: FilesOutput | None = None) -> Publisher:
+        """Give who publishes to an output: a table, or the files at an address."""
+        if not output.is_address:
+            return self.warehouse.publisher
+        return FilesPublisher(
+            self.cloud.store, self.cloud.names, files or FilesOutput(uri=output.name), self.scratch
+        )
+
     @classmethod
     def set_up(
         cls,
@@ -86,7 +97,7 @@ class Workbench:
             cloud=cloud,
             warehouse=warehouse,
             models=Models(cloud, cache, Trust.of(settings)),
-            sources=Sources(cloud, warehouse.catalogue),
+            sources=Sources(cloud, warehouse),
             scratch=fresh_seat(cache, worker, seat),
             report=report,
             check_lease=check_lease,

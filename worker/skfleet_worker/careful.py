@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from skfleet_common.contracts.chunks import IdRange
+from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.contracts.errors import TryAgain, UnreadableValue
 from skfleet_common.contracts.jobs import JobSpec
 from skfleet_common.tables.port import Reader, Selection, SourceBatch
-from skfleet_worker.sources import Source
 
 
 @dataclass
@@ -23,15 +23,17 @@ class CarefulReader:
     """Reads the ranges of one job's source; ``None`` among the batches is progress, and nothing else."""
 
     reader: Reader
-    source: Source
+    spec: JobSpec
+    table: SourceTable
     features: Sequence[str]
+    verbatim: Sequence[str]
     batch_rows: int
     #: The columns, those first in which the last unreadable value was.
     _suspects: list[str] = field(default_factory=list)
 
     def read(self, within: IdRange) -> Iterator[SourceBatch]:
         """Read a range as ever."""
-        return self._read(within, features=self.features, verbatim=self.source.verbatim)
+        return self._read(within, features=self.features, verbatim=self.verbatim)
 
     def read_carefully(self, within: IdRange) -> Iterator[SourceBatch | None]:
         """Read a range in which a value cannot be read; such a row is a batch of its own, without features.
@@ -69,7 +71,7 @@ class CarefulReader:
 
     def _alone(self, part: IdRange, error: UnreadableValue) -> SourceBatch:
         """Give the one row of a range that cannot be cut."""
-        ids = list(self._read(part, features=(), verbatim=self._spec.id_columns))
+        ids = list(self._read(part, features=(), verbatim=self.spec.id_columns))
         if sum(batch.verbatim.num_rows for batch in ids) != 1:
             raise error
         column = self._column_at_fault(part)
@@ -85,7 +87,7 @@ class CarefulReader:
     def _column_at_fault(self, part: IdRange) -> str | None:
         """Give the first column that cannot be read by itself."""
         if not self._suspects:
-            self._suspects = list(dict.fromkeys([*self.features, *self.source.verbatim]))
+            self._suspects = list(dict.fromkeys([*self.features, *self.verbatim]))
         for place, column in enumerate(self._suspects):
             try:
                 for _ in self._read(part, features=(), verbatim=[column]):
@@ -98,8 +100,8 @@ class CarefulReader:
     def _middle(self, part: IdRange) -> str | None:
         return self.reader.middle_key(
             self._selection,
-            split_column=self._spec.split_column,
-            split_type=self._spec.split_type,
+            split_column=self.spec.split_column,
+            split_type=self.spec.split_type,
             within=part,
         )
 
@@ -110,19 +112,15 @@ class CarefulReader:
             self._selection,
             features=features,
             verbatim=verbatim,
-            split_column=self._spec.split_column,
-            split_type=self._spec.split_type,
+            split_column=self.spec.split_column,
+            split_type=self.spec.split_type,
             within=part,
             batch_rows=self.batch_rows,
         )
 
     @property
-    def _spec(self) -> JobSpec:
-        return self.source.spec
-
-    @property
     def _selection(self) -> Selection:
-        return Selection(table=self.source.table, where=self._spec.where)
+        return Selection(table=self.table, where=self.spec.where)
 
 
 def _cut(part: IdRange, middle: str) -> tuple[IdRange, IdRange]:

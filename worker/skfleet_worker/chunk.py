@@ -13,13 +13,12 @@ from pathlib import Path
 import structlog
 
 from skfleet_common.contracts.errors import UnreadableValue
-from skfleet_common.contracts.jobs import Commit, CommitOutcome, OnDrift
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec, OnDrift
 from skfleet_common.contracts.messages import ChunkMessage
 from skfleet_common.model.checksum import Checksum
 from skfleet_common.model.sketch import NO_SKETCHES, SKETCH_KEY, Sketches
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.bench import Workbench
-from skfleet_worker.careful import CarefulReader
 from skfleet_worker.completion import close_chunk
 from skfleet_worker.job_models import JobModels
 from skfleet_worker.outcomes import ChunkQuarantined, ChunkRefused
@@ -72,7 +71,7 @@ def run_chunk(message: ChunkMessage, bench: Workbench) -> None:
         began = time.perf_counter()
         names, chunk = bench.cloud.names, message.chunk.number
         rejects_key, _ = _store(tally.rejects, names.rejects(message.job, chunk, attempt), bench)
-        _check(message, source, tally, rejects_key)
+        _check(message, source.spec, tally, rejects_key)
         output_key, output_sha256 = _store(tally.output, names.output(message.job, chunk, attempt), bench)
         tally.seconds_writing += time.perf_counter() - began
     bench.report(tally.rows_read)
@@ -138,18 +137,17 @@ class _ChunkWork:
         return tally
 
     def _batches(self, *, carefully: bool) -> Iterator[SourceBatch | None]:
-        reader = CarefulReader(
-            self.bench.warehouse.reader,
-            self.source,
+        return self.source.read(
+            self.message.chunk,
             features=self.models.feature_columns,
             batch_rows=self.bench.batch_rows,
+            carefully=carefully,
         )
-        within = self.message.chunk.id_range
-        return reader.read_carefully(within) if carefully else reader.read(within)
 
     def _is_in_vain(self, tally: Tally) -> bool:
         """Whether the chunk is refused whatever comes; and very much more may come."""
-        too_many_rows = tally.rows_read > self.message.chunk.rows
+        chunk = self.message.chunk
+        too_many_rows = chunk.rows_are_exact and tally.rows_read > chunk.rows
         return tally.quarantine.is_named or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
 
     def _take(self, batch: SourceBatch, tally: Tally) -> None:
@@ -177,16 +175,16 @@ class _ChunkWork:
         tally.seconds_writing += time.perf_counter() - done
 
 
-def _check(message: ChunkMessage, source: Source, tally: Tally, rejects_key: str | None) -> None:
+def _check(message: ChunkMessage, spec: JobSpec, tally: Tally, rejects_key: str | None) -> None:
     """Refuse an attempt that is in vain."""
     quarantine, planned = tally.quarantine, message.chunk.rows
     if quarantine.is_over:
         # Which rows they are, a person is told at the end of the run, when those of other chunks are known.
         sentence = too_many_in_chunk(quarantine.rows, most=quarantine.most)
         raise ChunkQuarantined(sentence, rows=quarantine.rows, rejects_key=rejects_key)
-    if tally.rows_read == planned:
+    if tally.rows_read == planned or not message.chunk.rows_are_exact:
         return
-    if source.spec.on_drift is OnDrift.WARN:
+    if spec.on_drift is OnDrift.WARN:
         log.warning("chunk.drifted", planned=planned, rows=tally.rows_read)
         return
     more = "or more " if tally.rows_read > planned else ""

@@ -26,6 +26,7 @@ from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import Commit
 from skfleet_worker.bench import Workbench
+from skfleet_worker.numbering import Numbering
 from skfleet_worker.shift import Gathered
 
 #: Looks at a time: one takes tens of milliseconds, nearly all of it waiting.
@@ -55,6 +56,7 @@ class CommittedParts:
     commits: Sequence[Commit]
     bench: Workbench
     gathered: Gathered
+    numbering: Numbering
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the committed outputs; one file at a time is on this host.
@@ -73,10 +75,11 @@ class CommittedParts:
                 with pq.ParquetFile(path) as part:
                     self.gathered.take(part.metadata.metadata, rows=commit.rows_scored)
                     for batch in part.iter_batches(batch_size=self.bench.settings.batch_rows):
-                        yield batch
+                        yield self.numbering.of_chunk(commit.chunk, batch)
                         rows += batch.num_rows
                         self.bench.report(rows)
         self._settle()
+        self.numbering.settle(self.bench.cloud)
 
     @contextmanager
     def files(self) -> Iterator[str | None]:

@@ -18,7 +18,6 @@ from skfleet_common.model.sketch import Sketch, Sketches
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.isolation import score_batch
 from skfleet_worker.models import Models
-from skfleet_worker.sources import is_verbatim
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class JobModels:
             NotReproducibleHere: one cannot be reproduced on this host; another may do better.
         """
         models.keep(len(spec.models))
-        given = [column for column in spec.output_columns if not is_verbatim(column)]
+        given = [column for column in spec.output_columns if not column.is_verbatim]
         return cls(
             bundles=tuple(_opened(models, ref, is_only=not spec.more_models) for ref in spec.models),
             names=spec.model_names,

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.scoring import Reject, Scored
 from skfleet_common.tables.port import SourceBatch
-from skfleet_worker.sources import is_verbatim
 
 #: The last two columns of a file of rejects.
 REASON = "reason"
@@ -65,7 +64,7 @@ def scored_rows(columns: Sequence[OutputColumn], batch: SourceBatch, scored: Sco
     """Give the output rows of a batch, columns in the order of the output table."""
     kept = batch.verbatim if not scored.rejected else batch.verbatim.filter(pa.array(scored.kept))
     arrays = [
-        kept.column(column.name) if is_verbatim(column) else scored.outputs.column(column.name)
+        kept.column(column.name) if column.is_verbatim else scored.outputs.column(column.name)
         for column in columns
     ]
     return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])

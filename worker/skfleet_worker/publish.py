@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 
 from skfleet_common.aws.rows_at_hand import RowsAtHand
+from skfleet_common.aws.unloads import remove_unload
 from skfleet_common.contracts.chunks import ChunkPlan
-from skfleet_common.contracts.errors import JobFailed, Refused
+from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError
 from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
@@ -18,6 +20,7 @@ from skfleet_common.tables.port import Parts, Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.committed import CommittedParts
 from skfleet_worker.completion import fail_job
+from skfleet_worker.numbering import Numbering, stored_checksum
 from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
 from skfleet_worker.shift import Gathered, stored_shift
@@ -56,7 +59,8 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         return
     take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
-    parts = CommittedParts(message.job, commits, bench, Gathered(cloud, spec))
+    numbering = Numbering.of(spec, plan, commits)
+    parts = CommittedParts(message.job, commits, bench, Gathered(cloud, spec), numbering)
     published = _publish(message, spec, commits, bench, parts=parts)
     _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
@@ -71,7 +75,7 @@ def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str
     bench.check_lease()
     record = cloud.tracker.job(message.job)
     try:
-        has_published = not bench.warehouse.publisher.abandon(
+        has_published = not bench.publisher_at(record.output_table).abandon(
             record.output_table, job=message.job, run=message.run
         )
     except Refused as exc:
@@ -108,7 +112,8 @@ def _publish(
         id_columns=id_columns_of(spec),
         cascade_views=spec.cascade_views,
     )
-    return bench.warehouse.publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
+    publisher = bench.publisher_at(spec.output_table, spec.output_files)
+    return publisher.publish(publication, parts, alive=lambda: bench.report(publication.rows))
 
 
 def _succeed(
@@ -124,7 +129,16 @@ def _succeed(
     tracker, now = bench.cloud.tracker, datetime.now(UTC)
     # Written before the publication, by whoever published.
     shift = stored_shift(bench.cloud, message.job)
-    certificate = certify(spec, plan, commits, run=message.run, published=published, now=now, shift=shift)
+    certificate = certify(
+        spec,
+        plan,
+        commits,
+        run=message.run,
+        published=published,
+        now=now,
+        shift=shift,
+        checksum=stored_checksum(bench.cloud, spec),
+    )
     # Whoever published may have written it before it died: the first one stands.
     bench.cloud.store.put_new(bench.cloud.names.certificate(message.job), certificate.to_json())
     if not certificate.adds_up:
@@ -146,6 +160,10 @@ def _succeed(
     )
     if moved:
         log.info("publish.done" if published.is_new else "publish.was_done", rows=published.rows)
+        # What is left then, clean-up finds.
+        with suppress(SkfleetError):
+            if spec.is_unloaded:
+                remove_unload(bench.cloud, message.job)
         return
     standing = tracker.job(message.job)
     if standing.state is JobState.SUCCEEDED:

@@ -13,6 +13,7 @@ from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec, OnDrif
 from skfleet_common.contracts.shifts import Shift
 from skfleet_common.model.checksum import Checksum
 from skfleet_common.tables.port import Published
+from skfleet_worker.coverage import check_coverage
 
 
 def reconcile(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit]) -> None:
@@ -30,6 +31,8 @@ def reconcile(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit]) -> None
         raise JobFailed(
             f"{spec.rows:,} rows were asked for, but {plan.rows:,} were planned; submit the job again."
         )
+    if spec.files is not None:
+        check_coverage(spec.files, plan)
     for chunk, commit in zip(plan.chunks, commits, strict=True):
         _reconcile_chunk(spec, chunk, commit)
 
@@ -59,11 +62,11 @@ def certify(
     published: Published,
     now: datetime,
     shift: Shift | None = None,
+    checksum: Checksum | None = None,
 ) -> Certificate:
-    """Give the certificate of a job whose output is published."""
-    checksum = Checksum()
-    for commit in commits:
-        checksum += Checksum.parse(commit.checksum or str(Checksum()))
+    """Give the certificate of a job whose output is published; ``checksum`` is not that of its commits."""
+    if checksum is None:
+        checksum = sum((Checksum.parse(it.checksum or str(Checksum())) for it in commits), Checksum())
     drift = starmap(_drift, zip(plan.chunks, commits, strict=True))
     return Certificate(
         job=spec.job,
@@ -87,6 +90,8 @@ def certify(
         drift=tuple(chunk for chunk in drift if chunk is not None),
         shift=None if shift is None else shift.brief(),
         certified_at=now,
+        rows_are_exact=plan.rows_are_exact,
+        bytes_planned=0 if spec.files is None else check_coverage(spec.files, plan),
     )
 
 
@@ -94,7 +99,8 @@ def _reconcile_chunk(spec: JobSpec, chunk: Chunk, commit: Commit) -> None:
     if commit.outcome is not CommitOutcome.DONE:
         raise JobFailed(f"Chunk {commit.chunk} failed: {commit.reason}")
     adds_up = commit.rows_read == commit.rows_scored + commit.rows_rejected
-    if not adds_up or (spec.on_drift is OnDrift.FAIL and commit.rows_read != chunk.rows):
+    is_as_planned = commit.rows_read == chunk.rows or not chunk.rows_are_exact
+    if not adds_up or (spec.on_drift is OnDrift.FAIL and not is_as_planned):
         raise JobFailed(
             f"Chunk {commit.chunk} does not add up: {chunk.rows:,} rows planned, "
             f"{commit.rows_read:,} read, {commit.rows_scored:,} scored and "
@@ -112,6 +118,6 @@ def _reconcile_chunk(spec: JobSpec, chunk: Chunk, commit: Commit) -> None:
 
 
 def _drift(chunk: Chunk, commit: Commit) -> ChunkDrift | None:
-    if commit.rows_read == chunk.rows:
+    if commit.rows_read == chunk.rows or not chunk.rows_are_exact:
         return None
     return ChunkDrift(chunk=chunk.number, rows_planned=chunk.rows, rows_read=commit.rows_read)

@@ -1,4 +1,4 @@
-"""Users' files on S3: objects of any bucket, named by ``s3://`` URLs, to be read and never written."""
+"""Users' files on S3: objects of any bucket, named by ``s3://`` URLs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ SCHEME = "s3://"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _READ_BYTES = 1024 * 1024
 _NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
+#: boto3 follows a bucket into its region by itself; these are left where it may not, or cannot.
+_OTHER_REGION_CODES = frozenset({"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "307"})
+#: The action that allows a call (S3's service authorization reference).
+_ACTIONS = {
+    "HeadObject": "s3:GetObject",
+    "GetObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+    "DeleteObjects": "s3:DeleteObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "PutObject": "s3:PutObject",
+}
 _DENIED_CODES = frozenset({"AccessDenied", "403", "AllAccessDisabled"})
 #: Neighbours that a suggestion is chosen from.
 _SUGGESTED_FROM = 1_000
@@ -83,7 +98,7 @@ class UserFiles:
                 try:
                     answer = self.client.get_object(Bucket=url.bucket, Key=url.key)
                 except ClientError as exc:
-                    meaning = self._meaning(exc, url)
+                    meaning = self.meaning(exc, url)
                     if meaning is None:
                         raise
                     raise meaning from exc
@@ -102,19 +117,27 @@ class UserFiles:
                     if at_most is not None and len(keys) >= at_most:
                         break
             except ClientError as exc:
-                meaning = self._meaning(exc, url)
+                meaning = self.meaning(exc, url)
                 if meaning is None:
                     raise
                 raise meaning from exc
         return keys
 
-    def _meaning(self, error: ClientError, url: ObjectUrl) -> SkfleetError | None:
+    def meaning(self, error: ClientError, url: ObjectUrl) -> SkfleetError | None:
+        """Give what a refusal means for a user's object; None if it means what it does everywhere."""
         code = error_code(error)
         if code == "NoSuchBucket":
             return Refused(f"There is no bucket {url.bucket} at {self.where}; correct {url}.")
         if code in _DENIED_CODES:
+            action = _ACTIONS.get(error.operation_name, error.operation_name)
             return EnvironmentFault(
-                f"AWS denies {error.operation_name} on {url}; allow this role to read it, or correct the URL."
+                f"AWS denies {action} on {url}; allow this role that, or correct the URL."
+            )
+        if code in _OTHER_REGION_CODES:
+            region = _region_of(error)
+            return EnvironmentFault(
+                f"The bucket of {url} is in another region{f', {region}' if region else ''}, where the "
+                "endpoint in use does not lead; set SKFLEET_REGION to it, or copy the files into this region."
             )
         if code in _NO_KEY_CODES:
             return self._no_object(url)
@@ -127,6 +150,11 @@ class UserFiles:
         prefix = f"{folder}/" if folder else ""
         others = [key.removeprefix(prefix) for key in self._keys(url.bucket, prefix, at_most=_SUGGESTED_FROM)]
         return Refused(f"There is no object {url}; correct it{nearest(name, others)}")
+
+
+def _region_of(error: ClientError) -> str:
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("x-amz-bucket-region", ""))
 
 
 def _copy(blocks: Iterable[bytes], size: int, path: Path, on_bytes: Callable[[int, int], None]) -> int:

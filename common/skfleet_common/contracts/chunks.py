@@ -24,6 +24,11 @@ class TableName(Shape):
     schema_name: str
     name: str
 
+    @property
+    def is_address(self) -> bool:
+        """Whether it stands for files: an address on S3 is no table's name."""
+        return not self.schema_name and self.name.startswith("s3://")
+
     def __str__(self) -> str:
         """Give ``schema.name`` for messages to people; SQL quotes the parts by itself.
 

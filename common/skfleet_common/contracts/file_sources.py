@@ -21,8 +21,8 @@ class CsvDialect(Shape):
     """How text files are written."""
 
     delimiter: str = ","
-    #: Python's name of it.
-    encoding: str = "utf-8"
+    #: Python's name of it; empty for UTF-8, or what a file's byte-order mark says.
+    encoding: str = ""
     #: Texts that mean NULL wherever they stand, beside what means it in every column that is no text.
     null_texts: tuple[str, ...] = ()
 

@@ -53,6 +53,11 @@ class OutputColumn(Shape):
     output: str = ""
 
     @property
+    def is_verbatim(self) -> bool:
+        """Whether it is copied from the source."""
+        return self.source in {"id", "carried"}
+
+    @property
     def of_model(self) -> str:
         """What its model calls it."""
         return self.output or self.name
@@ -117,6 +122,11 @@ class JobSpec(StoredShape):
     def rows_are_exact(self) -> bool:
         """Whether the planner counted ``rows``; of text files it only estimates them."""
         return self.files is None or self.files.format is not FileFormat.CSV
+
+    @property
+    def is_unloaded(self) -> bool:
+        """Whether a table was unloaded into files for it, which nobody needs once it has ended."""
+        return self.files is not None and not self.table.is_address
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

@@ -86,6 +86,18 @@ class FleetNames:
         """The key of how far a job's rows are from the training rows."""
         return f"{self.fleet}/jobs/{job}/shift.json"
 
+    def publication(self, job: str, run: int) -> str:
+        """The key of what decides whether a run of a job publishes files."""
+        return f"{self.fleet}/jobs/{job}/publications/{run}.json"
+
+    def checksum(self, job: str) -> str:
+        """The key of the checksum of a job's rows, where publishing gave them their numbers."""
+        return f"{self.fleet}/jobs/{job}/checksum"
+
+    def uploads(self, job: str) -> str:
+        """Where the files of a user's host lie that a job scores."""
+        return f"{self.fleet}/jobs/{job}/in/"
+
     def jobs_prefix(self) -> str:
         """Where everything of all jobs lies."""
         return f"{self.fleet}/jobs/"
@@ -97,6 +109,10 @@ class FleetNames:
     def load(self, job: str, name: str) -> str:
         """The key of what one attempt to publish tells the warehouse to load."""
         return f"{self.fleet}/jobs/{job}/load/{name}"
+
+    def unload(self, job: str) -> str:
+        """Where a job's table is unloaded to."""
+        return f"{self.fleet}/jobs/{job}/unload/"
 
     def rejects(self, job: str, chunk: int, attempt: str) -> str:
         """The key of the rows that one attempt rejected."""

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from skfleet_common.contracts.chunks import IdRange, TableName
 from skfleet_common.contracts.columns import SourceTable
+from skfleet_common.contracts.file_sources import FileColumn
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.tables.unload_sizes import UnloadSizes
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,39 @@ class Publisher(Protocol):
         """Drop a leftover, unless it is gone; of a publisher that needs it, the work is done again."""
 
 
+class Unloader(Protocol):
+    """What a submission asks, where the warehouse itself writes files that workers read."""
+
+    @property
+    def has_role(self) -> bool:
+        """Whether it has been told with which role to write them."""
+
+    def columns(
+        self, table: SourceTable, *, features: Sequence[str], verbatim: Sequence[str]
+    ) -> tuple[FileColumn, ...]:
+        """Give what the files' columns will be, or refuse a column that cannot be written exactly."""
+
+    def sizes(
+        self, table: SourceTable, *, features: Sequence[str], verbatim: Sequence[str], chunk_rows: int
+    ) -> UnloadSizes:
+        """Give how large files and row groups will be, for chunks of about so many rows."""
+
+    def unload(
+        self,
+        source: Selection,
+        *,
+        features: Sequence[str],
+        verbatim: Sequence[str],
+        to: str,
+        sizes: UnloadSizes,
+        alive: Callable[[], None],
+    ) -> int:
+        """Write the rows below ``to`` (``s3://…/``), and a manifest that counts them; gives their number.
+
+        All of them are of one snapshot. ``alive`` is called now and then, and what it raises cancels it.
+        """
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A warehouse and its parts."""
@@ -284,3 +319,7 @@ class Warehouse:
     publisher: Publisher
     #: How the pages of Parquet files must be compressed that its publisher may have to name.
     codec: str = "zstd"
+    #: None where the warehouse writes no files.
+    unloader: Unloader | None = None
+    #: Whether its leader gathers what each reader selects, so that only so many may read at once.
+    is_leader_bound: bool = False

@@ -45,7 +45,7 @@ def jobs(
                 ", ".join(map(str, record.models)),
                 record.table,
                 record.output_table,
-                count(record.rows),
+                count(record.rows) if record.rows_are_exact else f"about {count(record.rows)}",
             )
             for record in records
         ),
@@ -126,7 +126,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "model" if len(status.models) == 1 else "models": ", ".join(map(str, status.models)),
         "table": status.table,
         "output": status.output_table,
-        "rows": _done(status.rows_done, status.rows),
+        "rows": _done(status.rows_done, status.rows) + ("" if status.rows_are_exact else " (estimated)"),
         "scored": None if status.rows_scored is None else count(status.rows_scored),
         "rejected": None if status.rows_rejected is None else count(status.rows_rejected),
         "chunks": _done(status.chunks_done, status.chunks)
@@ -182,6 +182,8 @@ def certified(certificate: Certificate) -> str:
     ]
     if certificate.rows_quarantined:
         parts.insert(1, f"{count(certificate.rows_quarantined)} of them quarantined")
+    if certificate.bytes_planned:
+        parts.insert(0, f"{count(certificate.bytes_planned)} bytes of text in slices")
     if certificate.drift:
         parts.append(
             f"{count(certificate.rows_drifted)} rows drifted in {count(len(certificate.drift))} chunks"

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from skfleet.inputs.dialect import LARGEST_FIELD, Dialect
+from skfleet.inputs.file_text import FileText
 from skfleet.inputs.files import InputFile
-from skfleet.inputs.text_stream import TextStream
 from skfleet_common.contracts.errors import Refused
 
 #: A row must fit into a block; most files are read with the first size.
@@ -30,9 +30,7 @@ class CsvFile:
     #: Texts that mean NULL wherever they stand.
     null_texts: tuple[str, ...] = ()
 
-    def blocks(
-        self, names: Sequence[str], *, block_bytes: int, stream: TextStream
-    ) -> Iterator[pa.RecordBatch]:
+    def blocks(self, names: Sequence[str], *, block_bytes: int, stream: FileText) -> Iterator[pa.RecordBatch]:
         """Stream the named columns of all rows as texts; nothing between two delimiters is NULL.
 
         Raises:
@@ -103,7 +101,7 @@ class CsvFile:
     def numbered_rows(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
         """Give every row below the header with the number of its first line; slower, but it can say where."""
         csv.field_size_limit(LARGEST_FIELD)
-        stream = TextStream(self.file, encoding=self.encoding)
+        stream = FileText(self.file, encoding=self.encoding)
         with io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="") as text:
             reader = csv.reader(text, delimiter=self.dialect.delimiter, strict=strict)
             line, is_header = 1, True

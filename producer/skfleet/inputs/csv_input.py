@@ -14,12 +14,13 @@ from skfleet.inputs.dialect import read_dialect
 from skfleet.inputs.files import InputFile, label_of
 from skfleet.inputs.memory import needed_bytes, refuse_too_large
 from skfleet.inputs.sample import Picked, Sample
-from skfleet.inputs.spellings import as_type
 from skfleet.inputs.tally import Finding, Oddities
-from skfleet.inputs.types import file_column, types_by_column
+from skfleet.inputs.types import types_by_column
 from skfleet.progress import Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype, type_word
 from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.files.spellings import as_type
+from skfleet_common.files.types import file_column
 from skfleet_common.model.choices import Origin, OriginFile
 
 #: Bytes of a value in memory; texts are counted.

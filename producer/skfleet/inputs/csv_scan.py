@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from skfleet.inputs.csv_blocks import BLOCK_BYTES, CsvFile, RowTooLong
+from skfleet.inputs.file_text import FileText
 from skfleet.inputs.files import label_of
 from skfleet.inputs.tally import Tally
-from skfleet.inputs.text_stream import TextStream
 from skfleet.progress import Step, Steps
 from skfleet_common.contracts.errors import Refused, SourceChanged, shown
 
@@ -78,7 +78,7 @@ def blocks(
         def reached(done: int, *, before: int = before) -> None:
             step.reach(before + done, total)
 
-        with TextStream(file.csv.file, encoding=file.csv.encoding, on_bytes=reached) as stream:
+        with FileText(file.csv.file, encoding=file.csv.encoding, on_bytes=reached) as stream:
             for block in file.csv.blocks(names, block_bytes=file.block_bytes, stream=stream):
                 yield number, file, block
             digest = stream.raw_file.sha256

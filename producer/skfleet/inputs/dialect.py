@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from skfleet.inputs.file_text import FileText
 from skfleet.inputs.files import InputFile
-from skfleet.inputs.text_stream import TextStream
 from skfleet_common.contracts.errors import Refused, UsageError, shown
 
 #: The first one wins where nothing speaks for another.
@@ -65,16 +65,24 @@ def read_dialect(file: InputFile, *, encoding: str | None, delimiter: str | None
     Raises:
         Refused: there is no header, or its names cannot tell columns apart.
     """
-    with TextStream(file, encoding=encoding) as stream:
+    with FileText(file, encoding=encoding) as stream:
         head = stream.read(_HEAD_BYTES)
     whole = len(head) < _HEAD_BYTES
-    text = head.decode(errors="ignore")
+    return dialect_of(head.decode(errors="ignore"), delimiter=delimiter, label=file.label, whole=whole)
+
+
+def dialect_of(text: str, *, delimiter: str | None, label: str, whole: bool) -> Dialect:
+    """Tell the dialect from the beginning of a text, or from the ``whole`` of it.
+
+    Raises:
+        Refused: there is no header, or its names cannot tell columns apart.
+    """
     rows = {mark: _rows(text, mark, whole=whole) for mark in ((delimiter,) if delimiter else _DELIMITERS)}
     best = max(rows, key=lambda mark: _agreement(rows[mark]))
     if not rows[best]:
-        raise Refused(f"{file.label} has no line of column names; name a file that has one and rows.")
+        raise Refused(f"{label} has no line of column names; name a file that has one and rows.")
     names = tuple(name.strip() for name in rows[best][0])
-    _check_names(names, file.label, delimiter=best)
+    _check_names(names, label, delimiter=best)
     return Dialect(
         delimiter=best,
         names=names,

@@ -13,10 +13,10 @@ import pyarrow as pa
 from skfleet.inputs.memory import needed_bytes, refuse_too_large
 from skfleet.inputs.moments import refuse_unreadable
 from skfleet.inputs.sample import Sample
-from skfleet.inputs.types import file_column
 from skfleet.progress import Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, shown
+from skfleet_common.files.types import file_column
 from skfleet_common.model.choices import Origin
 from skfleet_common.model.frames import array_of_series, dtype_of_series
 from skfleet_common.model.refusals import TypeChanged

@@ -17,10 +17,10 @@ from skfleet.inputs.port import TrainingInput
 from skfleet.inputs.retyped import retyped
 from skfleet.inputs.sample import Sample
 from skfleet.inputs.table_input import TableInput
-from skfleet.inputs.text_stream import check_encoding
 from skfleet.inputs.types import check_types
 from skfleet.progress import Steps
 from skfleet_common.aws.user_files import SCHEME, ObjectUrl, UserFiles
+from skfleet_common.files.text_stream import check_encoding
 from skfleet_common.tables.port import Warehouse
 
 

@@ -10,15 +10,15 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skfleet.inputs.arrow_types import as_read, column_of_field
+from skfleet.inputs.file_text import RawFile
 from skfleet.inputs.files import InputFile, label_of
 from skfleet.inputs.memory import needed_bytes, refuse_too_large
 from skfleet.inputs.moments import refuse_unreadable
 from skfleet.inputs.sample import Picked, Sample
-from skfleet.inputs.text_stream import RawFile
 from skfleet.progress import Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.files.arrow_types import as_read, column_of_field
 from skfleet_common.model.choices import Origin, OriginFile
 
 _BATCH_ROWS = 65_536

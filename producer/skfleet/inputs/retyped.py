@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skfleet.inputs.port import TrainingInput
-from skfleet.inputs.spellings import as_type
 from skfleet.inputs.tally import Tally
-from skfleet.inputs.types import file_column, types_by_column
+from skfleet.inputs.types import types_by_column
 from skfleet.progress import Steps
 from skfleet_common.contracts.columns import Column, LogicalDtype, type_word
 from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.files.spellings import as_type
+from skfleet_common.files.types import file_column
 from skfleet_common.model.arrays import CANONICAL
 from skfleet_common.model.choices import Origin
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skfleet.inputs.spellings import NOT_SURELY_TEXT, TAKES, Spelling, spelt
 from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.files.spellings import NOT_SURELY_TEXT, TAKES, Spelling, spelt
 
 #: Rows of each spelling that a sentence names.
 NAMED_ROWS = 3

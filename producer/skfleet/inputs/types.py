@@ -1,4 +1,4 @@
-"""Types of files' columns: the words of ``--type``, and what a warehouse would call them."""
+"""Types of files' columns: the words of ``--type``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,6 @@ from collections.abc import Mapping, Sequence
 from skfleet.naming import find_column
 from skfleet_common.contracts.columns import TYPE_WORDS, Column, LogicalDtype
 from skfleet_common.contracts.errors import UsageError, nearest
-
-#: As PostgreSQL spells them: a model that was trained on a file scores its tables.
-WAREHOUSE_TYPES = {
-    LogicalDtype.INTEGER: "bigint",
-    LogicalDtype.FLOAT32: "real",
-    LogicalDtype.FLOAT64: "double precision",
-    LogicalDtype.DECIMAL: "numeric",
-    LogicalDtype.BOOLEAN: "boolean",
-    LogicalDtype.TEXT: "text",
-    LogicalDtype.DATE: "date",
-    LogicalDtype.TIME: "time without time zone",
-    LogicalDtype.TIMESTAMP: "timestamp without time zone",
-    LogicalDtype.TIMESTAMPTZ: "timestamp with time zone",
-}
 
 
 def check_types(asked: Mapping[str, str]) -> dict[str, LogicalDtype]:
@@ -49,8 +35,3 @@ def types_by_column(
     return {
         find_column(columns, name, flag="--type", source=source).name: dtype for name, dtype in asked.items()
     }
-
-
-def file_column(name: str, dtype: LogicalDtype, *, nullable: bool = True) -> Column:
-    """Give a column of a file, in which any value may be missing unless it says otherwise."""
-    return Column(name=name, warehouse_type=WAREHOUSE_TYPES[dtype], dtype=dtype, nullable=nullable)

@@ -9,6 +9,7 @@ from skfleet_common.tables.redshift.connect import Server
 from skfleet_common.tables.redshift.keys import RedshiftKeys
 from skfleet_common.tables.redshift.publisher import RedshiftPublisher
 from skfleet_common.tables.redshift.reader import RedshiftReader
+from skfleet_common.tables.redshift.unloader import RedshiftUnloader
 
 
 def open_redshift(
@@ -24,4 +25,6 @@ def open_redshift(
         publisher=RedshiftPublisher(server, iam_role),
         # What UNLOAD writes, COPY reads; of zstd in Parquet, the Amazon Redshift guide says nothing.
         codec="snappy",
+        unloader=RedshiftUnloader(server, iam_role),
+        is_leader_bound=True,
     )

@@ -1,16 +1,13 @@
-"""Text streams: a file's bytes as UTF-8, decompressed, with every byte checked on the way."""
+"""Text streams: bytes as UTF-8, decompressed, each of them checked on the way."""
 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import io
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from skfleet.inputs.files import InputFile
 from skfleet_common.contracts.errors import Refused, UsageError
 
 _BLOCK_BYTES = 1024 * 1024
@@ -58,21 +55,23 @@ def check_encoding(name: str) -> str:
     return found.name
 
 
-class RawFile(io.RawIOBase):
-    """A file's bytes as they lie on the disk, counted and hashed while they are read."""
+class Raw(Protocol):
+    """Bytes as they are stored."""
 
-    def __init__(self, file: InputFile, on_bytes: Callable[[int], None] = lambda _: None) -> None:
+    def read(self, size: int = -1, /) -> bytes:
+        """Give the next bytes, at most ``size``; none at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class _Unread(io.RawIOBase):
+    """Bytes, the first of which have been looked at."""
+
+    def __init__(self, start: bytes, raw: Raw) -> None:
         super().__init__()
-        self._label = file.label
-        self._on_bytes = on_bytes
-        self._digest = hashlib.sha256()
-        self._file = file.path.open("rb", buffering=0)
-        self.done = 0
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of what was read; of the file, once all was."""
-        return self._digest.hexdigest()
+        self._start = start
+        self._raw = raw
 
     def readable(self) -> bool:
         """It is there to be read."""
@@ -80,39 +79,29 @@ class RawFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Give the next bytes."""
-        try:
-            block: bytes = self._file.read(size)
-        except OSError as exc:
-            raise Refused(f"{self._label} cannot be read to its end ({exc.strerror}); copy it anew.") from exc
-        self.done += len(block)
-        self._digest.update(block)
-        self._on_bytes(self.done)
-        return block
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
+        start, self._start = (self._start, b"") if size < 0 else (self._start[:size], self._start[size:])
+        return start + self._raw.read(size - len(start) if size >= 0 else size)
 
 
 class TextStream(io.RawIOBase):
-    """A file's text in UTF-8 without a byte-order mark; what is no text in the encoding is refused."""
+    """Text in UTF-8 without a byte-order mark; what is no text in the encoding is refused.
 
-    def __init__(
-        self,
-        file: InputFile,
-        *,
-        encoding: str | None = None,
-        on_bytes: Callable[[int], None] = lambda _: None,
-    ) -> None:
+    Args:
+        raw: The bytes as they are stored, from their first one on unless ``is_start`` is false.
+        label: What sentences call them.
+        encoding: What they are written in; by default what a byte-order mark says, or UTF-8.
+        is_start: Whether a file begins with them, and so perhaps a compression or a mark.
+    """
+
+    def __init__(self, raw: Raw, *, label: str, encoding: str | None = None, is_start: bool = True) -> None:
         super().__init__()
-        self._label = file.label
-        self.raw_file = RawFile(file, on_bytes)
-        start = _start_of(file)
-        self._source = self._decompressed(start)
+        self._label = label
+        self._raw = raw
+        start = _first_bytes(raw) if is_start else b""
+        self._source: Raw = self._decompressed(start)
         head = self._read_source(_BLOCK_BYTES)
         # The mark is inside the compression.
-        marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+        marked = next((name for mark, name in _MARKS if is_start and head.startswith(mark)), None)
         self._given = encoding is not None
         self.encoding = encoding or marked or "utf-8"
         self._as_it_is = self.encoding == "utf-8"
@@ -122,7 +111,18 @@ class TextStream(io.RawIOBase):
         self.line = 1
         self.quotes = 0
         self._ended = False
-        self._take(head.removeprefix(codecs.BOM_UTF8) if self._as_it_is else head, first=True)
+        if is_start and self._as_it_is:
+            head = head.removeprefix(codecs.BOM_UTF8)
+        self._take(head, first=True, is_start=is_start)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes decompressed so far."""
+        return self._decoded_bytes
+
+    def peek(self) -> bytes:
+        """Give what has been decoded and not been asked for; without a look at more."""
+        return bytes(self._ready)
 
     def readable(self) -> bool:
         """It is there to be read."""
@@ -144,35 +144,36 @@ class TextStream(io.RawIOBase):
         return len(block)
 
     def close(self) -> None:
-        """Close the file."""
-        self.raw_file.close()
+        """Close the bytes."""
+        self._raw.close()
         super().close()
 
-    def _decompressed(self, start: bytes) -> Any:
+    def _decompressed(self, start: bytes) -> Raw:
+        whole = _Unread(start, self._raw)
         for magic, problem in _NO_TEXT.items():
             if start.startswith(magic):
                 raise Refused(f"{self._label} is {problem}.")
-        for magic, codec in _COMPRESSED.items():
-            if start.startswith(magic):
-                return pa.CompressedInputStream(pa.PythonFile(self.raw_file, mode="r"), codec)
-        return self.raw_file
+        if codec := compression_of(start):
+            opened: Raw = pa.CompressedInputStream(pa.PythonFile(whole, mode="r"), codec)
+            return opened
+        return whole
 
     def _read_source(self, size: int) -> bytes:
         try:
-            block: bytes = self._source.read(size)
+            block = self._source.read(size)
         except OSError as exc:  # Arrow's own, of damaged compression
             what = "ends too early" if "Truncated" in str(exc) else "is damaged"
             raise Refused(f"{self._label} is compressed and {what}; copy or compress it anew.") from exc
         return block
 
-    def _take(self, block: bytes, *, first: bool = False) -> None:
+    def _take(self, block: bytes, *, first: bool = False, is_start: bool = True) -> None:
         """Decode a block, and keep it in UTF-8; an empty one is the end."""
         pending = len(self._decoder.getstate()[0])
         try:
             text = self._decoder.decode(block, final=not block and not first)
         except UnicodeDecodeError as exc:
             raise self._undecodable(exc, pending) from exc
-        if first:
+        if first and is_start:
             text = text.removeprefix("\ufeff")
         if "\0" in text:
             line = self.line + text[: text.index("\0")].count("\n")
@@ -198,6 +199,14 @@ class TextStream(io.RawIOBase):
         )
 
 
-def _start_of(file: InputFile) -> bytes:
-    with file.path.open("rb") as opened:
-        return opened.read(_LONGEST_MAGIC)
+def compression_of(start: bytes) -> str | None:
+    """Give how a file that begins so is compressed, as Arrow calls it; None if it is not."""
+    return next((codec for magic, codec in _COMPRESSED.items() if start.startswith(magic)), None)
+
+
+def _first_bytes(raw: Raw) -> bytes:
+    """Read what tells a compression."""
+    start = b""
+    while len(start) < _LONGEST_MAGIC and (block := raw.read(_LONGEST_MAGIC - len(start))):
+        start += block
+    return start

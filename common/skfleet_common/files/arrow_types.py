@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.types as pt
 
-from skfleet.inputs.types import file_column
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused
+from skfleet_common.files.types import file_column
 
 _TESTS = (
     (pt.is_boolean, LogicalDtype.BOOLEAN),

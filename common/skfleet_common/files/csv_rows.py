@@ -1,0 +1,229 @@
+"""Rows of a part of a CSV file, as texts, block by block."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+
+from skfleet_common.contracts.errors import Refused
+from skfleet_common.files.quotes import QuoteCheck
+from skfleet_common.files.text_stream import TextStream
+
+#: A row must fit into a block; most files are read with the first size.
+BLOCK_BYTES = (4 * 1024**2, 64 * 1024**2, 512 * 1024**2)
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Some rows of a part: their fields as texts, NULL where there is nothing between two delimiters."""
+
+    texts: pa.RecordBatch
+    #: Which rows of the part they are, from 1 on.
+    numbers: npt.NDArray[np.int64]
+    #: Why rows are none, by position: their fields are NULL.
+    misfits: dict[int, str]
+
+
+@dataclass(frozen=True)
+class CsvPart:
+    """A part of a CSV file: whole records, of which those of the header are skipped."""
+
+    label: str
+    #: Opens the part's text anew.
+    open: Callable[[], TextStream]
+    delimiter: str
+    #: The names of its fields, in their order.
+    names: tuple[str, ...]
+    #: Bytes of text before the first row.
+    skipped_bytes: int = 0
+    #: Whether the file was cut, so that only the quotes tell whether it was cut between records.
+    is_cut: bool = False
+
+    def rows(self, wanted: Sequence[str]) -> Iterator[TextRows]:
+        """Stream the wanted fields of all rows; memory does not grow with the part.
+
+        Raises:
+            Refused: a row is longer than any block, quotes say that the part is none, or it is no CSV text.
+        """
+        done = 0
+        is_checked = not self.is_cut
+        for block_bytes in BLOCK_BYTES:
+            try:
+                for rows in self._rows(wanted, block_bytes):
+                    if rows.misfits and not is_checked:
+                        # Rather than many rows that do not fit, it may be the part itself.
+                        self._check_quotes()
+                        is_checked = True
+                    last = int(rows.numbers.max())
+                    if last > done:
+                        yield _after(rows, done)
+                        done = last
+            except _RowTooLong:
+                continue
+            return
+        raise Refused(
+            f"{self.label} has a row longer than {BLOCK_BYTES[-1] // 1024**2} MB; shorten it, or close the "
+            "double quote that is left open."
+        )
+
+    def _rows(self, wanted: Sequence[str], block_bytes: int) -> Iterator[TextRows]:
+        misfits: deque[tuple[int, int]] = deque()
+
+        def on_misfit(row: pyarrow.csv.InvalidRow) -> str:
+            misfits.append((row.number, row.actual_columns))
+            return "skip"
+
+        check = QuoteCheck(self.delimiter)
+        numbering = _Numbering(misfits, width=len(self.names))
+        with self.open() as opened:
+            text = _Watched(opened, check)
+            text.skip(self.skipped_bytes)
+            try:
+                reader = pyarrow.csv.open_csv(
+                    pa.PythonFile(text, mode="r"),
+                    # Without threads, rows that do not fit are numbered.
+                    read_options=pyarrow.csv.ReadOptions(
+                        column_names=list(self.names), block_size=block_bytes, use_threads=False
+                    ),
+                    parse_options=pyarrow.csv.ParseOptions(
+                        delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=on_misfit
+                    ),
+                    convert_options=pyarrow.csv.ConvertOptions(
+                        column_types=dict.fromkeys(self.names, pa.string()),
+                        include_columns=list(wanted) or [self.names[0]],
+                        null_values=[""],
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+                for batch in reader:
+                    yield from numbering.of(batch)
+            except pa.ArrowInvalid as exc:
+                if "straddl" in str(exc):
+                    raise _RowTooLong from exc
+                if "Empty CSV" not in str(exc):
+                    raise self._fault(check) from exc
+            yield from numbering.rest(wanted or self.names[:1])
+        if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
+            raise self._fault(check)
+
+    def _check_quotes(self) -> None:
+        check = QuoteCheck(self.delimiter)
+        with self.open() as text:
+            text.read(self.skipped_bytes)
+            while block := text.read(BLOCK_BYTES[0]):
+                check.take(block)
+        if check.quotes % 2 or not check.is_well_formed:
+            raise self._fault(check)
+
+    def _fault(self, check: QuoteCheck) -> Refused:
+        if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
+            return Refused(
+                f"{self.label} cannot be read in parts: its quotes do not close between records (a line "
+                "break or a double quote within a field); submit the job again with --whole-files."
+            )
+        if check.quotes % 2:
+            return Refused(
+                f"{self.label} opens a double quote that nothing closes; correct it, and write quotes "
+                "inside a field twice."
+            )
+        return Refused(f"{self.label} is no CSV text; write one row a line, separated by delimiters.")
+
+
+class _RowTooLong(Exception):
+    """A row does not fit into a block of the size at hand."""
+
+
+class _Watched:
+    """A text whose quotes are looked at while it is read."""
+
+    def __init__(self, text: TextStream, check: QuoteCheck) -> None:
+        self._text = text
+        self._check = check
+        self.closed = False
+
+    def skip(self, size: int) -> None:
+        """Leave out what is before the rows."""
+        if size:
+            self._text.read(size)
+
+    def read(self, size: int = -1) -> bytes:
+        """Give the next bytes."""
+        block = self._text.read(size)
+        self._check.take(block)
+        return block
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def close(self) -> None:
+        """Whoever opened the text closes it."""
+        self.closed = True
+
+
+class _Numbering:
+    """Gives rows their numbers, and puts those that do not fit among the others."""
+
+    def __init__(self, misfits: deque[tuple[int, int]], *, width: int) -> None:
+        self._misfits = misfits
+        self._width = width
+        self._next = 1
+
+    def of(self, batch: pa.RecordBatch) -> Iterator[TextRows]:
+        """Give the rows of a batch, with those before its last one that do not fit."""
+        here: list[tuple[int, int]] = []
+        stop = self._next + batch.num_rows
+        while self._misfits and self._misfits[0][0] < stop:
+            here.append(self._misfits.popleft())
+            stop += 1
+        every = np.arange(self._next, stop)
+        fitting = np.isin(every, [number for number, _ in here], invert=True)
+        self._next = stop
+        yield from self._rows(batch, every[fitting], here)
+
+    def rest(self, names: Sequence[str]) -> Iterator[TextRows]:
+        """Give the rows behind the last batch that do not fit."""
+        here = list(self._misfits)
+        schema = pa.schema([(name, pa.string()) for name in names])
+        nothing = pa.RecordBatch.from_arrays([pa.array([], pa.string()) for _ in names], schema=schema)
+        yield from self._rows(nothing, np.arange(0), here)
+
+    def _rows(
+        self, batch: pa.RecordBatch, numbers: npt.NDArray[np.int64], misfits: list[tuple[int, int]]
+    ) -> Iterator[TextRows]:
+        if not batch.num_rows and not misfits:
+            return
+        if not misfits:
+            yield TextRows(batch, numbers, {})
+            return
+        nulls = pa.nulls(len(misfits), pa.string())
+        yield TextRows(
+            texts=pa.RecordBatch.from_arrays(
+                [pa.concat_arrays([column, nulls]) for column in batch.columns], names=batch.schema.names
+            ),
+            numbers=np.concatenate([numbers, [number for number, _ in misfits]]).astype(np.int64),
+            misfits={
+                batch.num_rows + place: f"the row has {fields:,} fields, not {self._width:,}"
+                for place, (_, fields) in enumerate(misfits)
+            },
+        )
+
+
+def _after(rows: TextRows, done: int) -> TextRows:
+    """Give the rows behind number ``done``: those up to it were given with smaller blocks."""
+    left = np.flatnonzero(rows.numbers > done)
+    if len(left) == len(rows.numbers):
+        return rows
+    places = {int(place): number for number, place in enumerate(left)}
+    return TextRows(
+        texts=rows.texts.take(pa.array(left)),
+        numbers=rows.numbers[left],
+        misfits={places[place]: why for place, why in rows.misfits.items() if place in places},
+    )

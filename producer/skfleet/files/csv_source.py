@@ -1,0 +1,222 @@
+"""CSV files on S3, whose rows are scored: planned from their beginnings and a window at each cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+
+import pyarrow as pa
+
+from skfleet.files.columns import FeatureSample, FileColumns, wanted_types
+from skfleet.files.csv_look import CsvLook, look_at, sample_of
+from skfleet.files.cuts import WhyNot, find_cut
+from skfleet.files.found import THREADS
+from skfleet.files.slicing import PlannedPart, slices
+from skfleet.inputs.tally import Tally
+from skfleet.inputs.types import types_by_column
+from skfleet.scored_source import ReadFrom
+from skfleet_common.aws.user_objects import UserObject, UserObjects
+from skfleet_common.contracts.chunks import ChunkPlan, TableName
+from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
+from skfleet_common.contracts.errors import Refused, shown
+from skfleet_common.contracts.file_sources import CsvDialect, FileFormat, FilesSource
+from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.slices import ByteRange, ObjectPart
+from skfleet_common.files.typed_texts import as_values
+from skfleet_common.files.types import file_column
+from skfleet_common.model.manifest import FeatureManifest
+
+#: From this share on, values that are none of their column's type are no odd rows: the column is another.
+_TOO_MANY_FAULTS = 0.1
+
+#: No slice is cut smaller: a request and a look at the header are what it costs beside its rows.
+_LEAST_SLICE_BYTES = 4 * 1024
+
+
+@dataclass(frozen=True)
+class CsvAsked:
+    """What a user says of CSV files that they do not say themselves."""
+
+    delimiter: str | None = None
+    encoding: str = ""
+    null_texts: tuple[str, ...] = ()
+    types: Mapping[str, LogicalDtype] = field(default_factory=dict)
+    whole_files: bool = False
+
+
+@dataclass
+class CsvSource:
+    """CSV files with the same columns."""
+
+    objects: UserObjects
+    columns: FileColumns
+    dialect: CsvDialect
+    looks: tuple[CsvLook, ...]
+    asked: CsvAsked
+    wanted: Mapping[str, LogicalDtype]
+    #: Why files that might have been cut were not, once that was tried.
+    _uncut: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls,
+        objects: UserObjects,
+        files: Sequence[UserObject],
+        asked: CsvAsked,
+        *,
+        name: TableName,
+        manifests: Sequence[FeatureManifest],
+        id_names: Sequence[str],
+    ) -> CsvSource:
+        """Look at the beginnings of the files.
+
+        Raises:
+            Refused: one is no CSV text, or has other columns than the first.
+        """
+        dialect, looks = look_at(objects, files, delimiter=asked.delimiter, encoding=asked.encoding)
+        dialect = dialect.model_copy(update={"null_texts": asked.null_texts})
+        names = looks[0].names
+        texts = [file_column(it, LogicalDtype.TEXT) for it in names]
+        types = types_by_column(asked.types, texts, source=name)
+        # What a model wants is what its column is read as; the others are what they look like.
+        wanted = {it: dtype for it, dtype in wanted_types(manifests).items() if it in names}
+        known = wanted | types
+        sample = sample_of(looks, [it for it in names if it not in known])
+        found = [file_column(it, known[it] if it in known else _inferred(sample.column(it))) for it in names]
+        rows = sum(look.rows for look in looks)
+        columns = FileColumns.of(found, name=name, rows=rows, id_names=id_names)
+        return cls(objects, columns, dialect, tuple(looks), asked, known)
+
+    @property
+    def table(self) -> SourceTable:
+        """The files under their address."""
+        return self.columns.table
+
+    @property
+    def id_columns(self) -> tuple[Column, ...]:
+        """The ids, or file and row."""
+        return self.columns.id_columns
+
+    def check_ids(self) -> None:
+        """Nothing: who reads a row sees whether it has its ids, and who publishes whether they repeat."""
+
+    def check_features(
+        self, manifests: Sequence[FeatureManifest], *, allow_all_null: Sequence[str]
+    ) -> list[str]:
+        """Refuse files whose first rows no features can be rebuilt from."""
+        names = [it for it in wanted_types(manifests) if it in self.wanted]
+        texts = sample_of(self.looks, names)
+        values: dict[str, pa.ChunkedArray] = {}
+        faults: dict[str, int] = {}
+        for it in names:
+            array = texts.column(it).combine_chunks() if texts.num_rows else pa.array([], pa.string())
+            array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+            typed, flags = as_values(array, self.wanted[it])
+            values[it], faults[it] = pa.chunked_array([typed]), int(flags.sum())
+            if faults[it] > _TOO_MANY_FAULTS * max(1, len(array)):
+                example = array[int(flags.argmax())].as_py()
+                raise Refused(
+                    f"{self.table.name}: column {shown(it)!r} should hold {self.wanted[it].value} values, "
+                    f"but {faults[it]:,} of {len(array):,} that were looked at are not, such as "
+                    f"{shown(example)!r}; correct them, or train on files like these."
+                )
+        sample = FeatureSample(pa.table(values), faults)
+        warnings = sample.check(
+            manifests, self.table, allow_all_null=allow_all_null, is_all=self._is_known_whole
+        )
+        warnings += [
+            f"{shown(it)!r} holds values that are not {self.wanted[it].value}: their rows are set aside."
+            for it, count in faults.items()
+            if count
+        ]
+        return warnings
+
+    @property
+    def notes(self) -> list[str]:
+        """Which files would have been cut, and are not."""
+        if not self._uncut:
+            return []
+        (first, why), *others = self._uncut.items()
+        more = f" and {len(others):,} more are" if others else " is"
+        return [f"{first}{more} read whole, by one worker each: {why}."]
+
+    def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
+        """Cut the files between records, with about as many rows in each slice as are asked for."""
+        rows = max(1, chunk_rows(self.table.estimated_rows))
+        return slices(self._parts(rows), chunk_rows=rows)
+
+    def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
+        """Say how the files are written."""
+        self.columns.check_carried(columns)
+        return ReadFrom(
+            table=self.table.name,
+            files=FilesSource(
+                format=FileFormat.CSV,
+                dialect=self.dialect,
+                columns=self.columns.stored(),
+                files=len(self.looks),
+                size_bytes=sum(look.found.size_bytes for look in self.looks),
+                file_column=self.columns.file_column,
+                row_column=self.columns.row_column,
+            ),
+        )
+
+    def _parts(self, chunk_rows: int) -> Iterator[PlannedPart]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for look in self.looks:
+                cuts = self._cuts(look, chunk_rows, pool)
+                edges = [0, *cuts, look.found.size_bytes]
+                for first, stop in pairwise(edges):
+                    share = (stop - first) / max(1, look.found.size_bytes)
+                    yield PlannedPart(
+                        ObjectPart(
+                            uri=str(look.found),
+                            etag=look.found.etag,
+                            size_bytes=look.found.size_bytes,
+                            span=ByteRange(first=first, stop=stop),
+                        ),
+                        rows=round(look.rows * share),
+                    )
+
+    def _cuts(self, look: CsvLook, chunk_rows: int, pool: ThreadPoolExecutor) -> list[int]:
+        size = look.found.size_bytes
+        slice_bytes = max(_LEAST_SLICE_BYTES, round(chunk_rows * look.row_bytes))
+        if self.asked.whole_files or size <= slice_bytes:
+            return []
+        if look.whole_because:
+            self._uncut[str(look.found)] = look.whole_because
+            return []
+        pieces = -(-size // slice_bytes)
+        places = [round(size * piece / pieces) for piece in range(1, pieces)]
+        find = partial(
+            find_cut,
+            partial(self._fetch, look),
+            size_bytes=size,
+            delimiter=self.dialect.delimiter,
+            width=len(look.names),
+        )
+        cuts: list[int] = []
+        for found in pool.map(find, places):
+            if isinstance(found, WhyNot):
+                self._uncut[str(look.found)] = found.value
+                return []
+            if found is not None and found < size and found > (cuts[-1] if cuts else 0):
+                cuts.append(found)
+        return cuts
+
+    def _fetch(self, look: CsvLook, first: int, stop: int) -> bytes:
+        return self.objects.bytes_of(look.found, first, stop)
+
+    @property
+    def _is_known_whole(self) -> bool:
+        return all(look.head.is_whole for look in self.looks)
+
+
+def _inferred(texts: pa.ChunkedArray) -> LogicalDtype:
+    tally = Tally()
+    for array in texts.chunks:
+        tally.add(array, file=0, first_row=0)
+    return tally.as_inferred().dtype

@@ -1,0 +1,58 @@
+"""Files on S3 as a job's output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skfleet.inputs.files import is_pattern
+from skfleet.request import PredictRequest
+from skfleet_common.aws.user_files import SCHEME, ObjectUrl
+from skfleet_common.aws.user_objects import UserObjects
+from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.file_sources import FileFormat, FilesOutput
+from skfleet_common.contracts.jobs import IfExists, OutputColumn
+from skfleet_common.files.published import check_vacant
+
+
+@dataclass(frozen=True)
+class FilesTarget:
+    """Files below a prefix."""
+
+    objects: UserObjects
+    output: FilesOutput
+    if_exists: IfExists
+
+    @classmethod
+    def of(cls, request: PredictRequest, objects: UserObjects) -> FilesTarget:
+        """Read the address.
+
+        Raises:
+            UsageError: it is no prefix on S3.
+        """
+        uri = request.output if request.output.endswith("/") else f"{request.output}/"
+        bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+        if not uri.startswith(SCHEME) or not bucket or not key.strip("/") or is_pattern(uri):
+            raise UsageError(
+                f"--output takes a prefix on S3, such as s3://BUCKET/scores/, not {request.output}."
+            )
+        output = FilesOutput(
+            uri=uri, format=request.output_format or FileFormat.PARQUET, one_file=request.one_file
+        )
+        return cls(objects, output, request.if_exists)
+
+    @property
+    def files(self) -> FilesOutput | None:
+        """Which files."""
+        return self.output
+
+    def check(self, columns: Sequence[OutputColumn], *, source: TableName) -> TableName:
+        """Refuse a prefix that files are read from, or that holds what is not to be replaced."""
+        del columns
+        if source.name.startswith(self.output.uri):
+            raise UsageError(
+                f"The files to score lie below the output {self.output.uri}; name another with --output."
+            )
+        check_vacant(self.objects, ObjectUrl.parse(self.output.uri), if_exists=self.if_exists)
+        return TableName(schema_name="", name=self.output.uri)

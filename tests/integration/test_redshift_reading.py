@@ -1,0 +1,221 @@
+"""Jobs that read Redshift, range by range or what it unloads: the same scores, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from tests.integration.worker_fleet import MODEL, Fleet
+from tests.redshift.place import RedshiftPlace
+from tests.redshift.refusal import Refusal
+
+from skfleet import api
+from skfleet_common.contracts.errors import Refused, SkfleetError, UsageError
+from skfleet_common.contracts.jobs import JobRecord, JobSpec
+from skfleet_common.contracts.states import JobState
+
+ROWS = 4_000
+
+
+@dataclass
+class Reading:
+    """A fleet whose warehouse is a Redshift, with the flights that every test scores."""
+
+    fleet: Fleet
+    redshift: RedshiftPlace
+    skfleet: api.Fleet
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {"warehouse_url": address(self.redshift), "redshift_iam_role": self.redshift.iam_role}
+
+    def start_worker(self, **more: object) -> Any:
+        return self.fleet.start_worker(**self.settings, **more)
+
+    def submit(self, read: str, **asked: Any) -> str:
+        output = asked.pop("output_table", f"{self.redshift.schema}.scores_{read}")
+        return self.skfleet.predict(
+            model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights", id_column="id",
+            output_table=output, read=read, **({"chunk_rows": 700} | asked),
+        ).id  # fmt: skip
+
+    def unloaded(self, job: str) -> list[str]:
+        return list(self.fleet.cloud.store.list_keys(self.fleet.cloud.names.unload(job)))
+
+    def all_unloaded(self) -> list[str]:
+        keys = self.fleet.cloud.store.list_keys(self.fleet.cloud.names.jobs_prefix())
+        return [key for key in keys if "/unload/" in key]
+
+    def succeeded(self, job: str) -> JobRecord:
+        record = self.fleet.wait(job)
+        assert record.state is JobState.SUCCEEDED, record.reason
+        return record
+
+    def spec(self, job: str) -> JobSpec:
+        return JobSpec.from_json(self.fleet.cloud.store.get(self.fleet.cloud.names.spec(job)))
+
+    def scores(self, name: str) -> list[tuple[Any, ...]]:
+        return self.redshift.sql(f"SELECT * FROM {self.redshift.schema}.{name} ORDER BY id")
+
+
+def address(redshift: RedshiftPlace) -> str:
+    return redshift.url.replace("postgresql", "redshift") + "?sslmode=disable"
+
+
+@pytest.fixture
+def reading(fleet: Fleet, redshift: RedshiftPlace) -> Iterator[Reading]:
+    redshift.sql(
+        "CREATE TABLE flights (id bigint NOT NULL, miles double precision, carrier varchar(8), late boolean)"
+    )
+    redshift.seed(
+        "INSERT INTO flights SELECT n, (100 + n % 977 + 0.25)::float8,"
+        " CASE n % 7 WHEN 0 THEN NULL WHEN 1 THEN 'AA' ELSE 'UA' END, n % 5 < 2"
+        f" FROM generate_series(1, {ROWS}) AS n"
+    )
+    settings = fleet.settings.model_copy(
+        update={"warehouse_url": address(redshift), "redshift_iam_role": redshift.iam_role}
+    )
+    skfleet = api.Fleet(settings)
+    with closing(skfleet.cloud):
+        yield Reading(fleet, redshift, skfleet)
+
+
+def test_postgres_select_and_unload_give_the_same_scores(reading: Reading) -> None:
+    of_postgres = reading.fleet.submit()
+    worker = reading.fleet.start_worker()
+    reading.succeeded(of_postgres)
+    assert worker.stop() == 0
+    expected = reading.fleet.sql(f"SELECT * FROM {reading.fleet.output_table(of_postgres)} ORDER BY id")
+    reading.start_worker()
+    for read in ("select", "unload"):
+        job = reading.submit(read)
+        record = reading.succeeded(job)
+        assert record.rows_scored == ROWS
+        assert record.chunks > 3
+        assert reading.scores(f"scores_{read}") == expected
+
+
+def test_an_unloaded_job_reads_files_in_its_tables_name_and_leaves_none(reading: Reading) -> None:
+    job = reading.submit("unload", columns=["carrier"])
+    spec = reading.spec(job)
+    assert (spec.schema_version, str(spec.table)) == (3, f"{reading.redshift.schema}.flights")
+    assert spec.is_unloaded
+    assert {column.name for column in spec.files.columns} == {"id", "miles", "carrier"}
+    there = reading.unloaded(job)
+    assert len(there) == spec.files.files + 1
+    statements = [it for it in reading.redshift.server.statements if it.startswith("UNLOAD")]
+    assert len(statements) == 1
+    assert not {"CLEANPATH", "ALLOWOVERWRITE"} & set(statements[0].upper().split())
+    reading.start_worker()
+    reading.succeeded(job)
+    assert reading.unloaded(job) == []
+
+
+def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -> None:
+    request = api.predict_request(
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
+        output_table=f"{reading.redshift.schema}.out", read="unload", chunk_rows=1_000,
+    )  # fmt: skip
+    prepared = reading.skfleet.plan(request)
+    assert prepared.plan.rows == ROWS
+    assert any("Nothing is unloaded in a dry run" in warning for warning in prepared.warnings)
+    assert any("whole row groups" in warning for warning in prepared.warnings)
+    assert reading.all_unloaded() == []
+    assert not any(it.startswith("UNLOAD") for it in reading.redshift.server.statements)
+
+
+def test_auto_says_why_it_chose(reading: Reading) -> None:
+    request = api.predict_request(
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
+        output_table=f"{reading.redshift.schema}.out",
+    )  # fmt: skip
+    prepared = reading.skfleet.plan(request)
+    assert prepared.source.reading.mode == "select"
+    assert f"--read auto chose select: about {ROWS:,} rows are few." in prepared.warnings
+
+
+def test_a_submission_that_fails_removes_what_was_unloaded(reading: Reading) -> None:
+    reading.redshift.server.fail("pg_last_unload_count", Refusal("out of sorts"))
+    with pytest.raises(SkfleetError):
+        reading.submit("unload")
+    assert reading.all_unloaded() == []
+
+
+def test_a_count_that_does_not_agree_is_refused_and_removed(reading: Reading) -> None:
+    warehouse = reading.skfleet.warehouse
+    reading.skfleet.__dict__["warehouse"] = replace(
+        warehouse, unloader=_Miscounting(warehouse.unloader, ROWS - 1)
+    )
+    with pytest.raises(Refused, match="cannot be trusted: Redshift says that it wrote 3,999 rows"):
+        reading.submit("unload")
+    assert reading.all_unloaded() == []
+
+
+@dataclass(frozen=True)
+class _Miscounting:
+    """A Redshift whose statement says another number than its manifest."""
+
+    unloader: Any
+    count: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unloader, name)
+
+    def unload(self, *given: Any, **named: Any) -> int:
+        self.unloader.unload(*given, **named)
+        return self.count
+
+
+def test_cancelling_removes_what_was_unloaded(reading: Reading) -> None:
+    job = reading.submit("unload")
+    assert reading.unloaded(job)
+    assert reading.skfleet.job(job).cancel().changed
+    assert reading.unloaded(job) == []
+
+
+def test_a_lost_file_fails_its_chunk_with_a_sentence_and_a_retry_is_refused(reading: Reading) -> None:
+    job = reading.submit("unload")
+    lost = next(key for key in reading.unloaded(job) if key.endswith(".parquet"))
+    reading.fleet.cloud.store.delete([lost])
+    reading.start_worker()
+    record = reading.fleet.wait(job)
+    assert record.state is JobState.FAILED
+    assert f"{lost} is gone since the job was planned" in (record.reason or "")
+    with pytest.raises(Refused, match="files that its table was unloaded into are gone"):
+        reading.skfleet.job(job).retry()
+
+
+def test_a_changed_file_fails_its_chunk_with_a_sentence(reading: Reading) -> None:
+    job = reading.submit("unload")
+    changed = next(key for key in reading.unloaded(job) if key.endswith(".parquet"))
+    reading.fleet.cloud.store.put(changed, b"other bytes")
+    reading.start_worker()
+    record = reading.fleet.wait(job)
+    assert record.state is JobState.FAILED
+    assert "is not the file any more that the job was planned on" in (record.reason or "")
+
+
+def test_a_table_without_rows_is_unloaded_and_published(reading: Reading) -> None:
+    reading.start_worker()
+    job = reading.submit("unload", where="id < 0")
+    assert reading.succeeded(job).rows_scored == 0
+    assert reading.scores("scores_unload") == []
+
+
+def test_ids_that_repeat_are_refused_before_anything_is_unloaded(reading: Reading) -> None:
+    reading.redshift.sql("INSERT INTO flights VALUES (1, 2.0, 'AA', true)")
+    with pytest.raises(Refused, match="id"):
+        reading.submit("unload")
+    assert not any(it.startswith("UNLOAD") for it in reading.redshift.server.statements)
+
+
+def test_unload_is_refused_on_postgres(fleet: Fleet) -> None:
+    skfleet = api.Fleet(fleet.settings.model_copy(update={"warehouse_url": fleet.server.url}))
+    with closing(skfleet.cloud), pytest.raises(UsageError, match="--read unload is for Redshift"):
+        skfleet.predict(
+            model=f"{MODEL}@{fleet.digest[:12]}", table="public.flights", id_column="id", output_table="public.o",
+            read="unload",
+        )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Files on S3 as a job's source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow.compute as pc
+
+from skfleet_common.aws.user_objects import UserObjects
+from skfleet_common.contracts.chunks import Chunk
+from skfleet_common.contracts.errors import JobFailed
+from skfleet_common.contracts.file_sources import FilesSource
+from skfleet_common.contracts.jobs import JobSpec
+from skfleet_common.contracts.slices import ObjectSlice
+from skfleet_common.files.reader import SliceReader
+from skfleet_common.model.manifest import FeatureManifest
+from skfleet_common.tables.port import SourceBatch
+from skfleet_worker.asked_outputs import check_outputs, verbatim_names
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A job's spec, and the files that its chunks name; each is demanded as it was when it was planned."""
+
+    spec: JobSpec
+    files: FilesSource
+    objects: UserObjects
+
+    def check(self, manifests: Sequence[FeatureManifest]) -> None:
+        """Refuse a spec whose files are not what its models want; of the files themselves, reading tells.
+
+        Raises:
+            JobFailed: the spec does not go with its models.
+        """
+        check_outputs(self.spec, manifests)
+        known = {column.name: column.dtype for column in self.files.columns}
+        for feature in (feature for manifest in manifests for feature in manifest.features):
+            if known.get(feature.column) is not feature.dtype:
+                raise JobFailed(
+                    f"The job's stored spec does not read {feature.column} as its model wants it; "
+                    "submit the job again."
+                )
+
+    def read(
+        self, chunk: Chunk, *, features: Sequence[str], batch_rows: int, carefully: bool
+    ) -> Iterator[SourceBatch | None]:
+        """Stream the rows of a chunk's slice; one without an id is named as one that cannot be read."""
+        del carefully  # a value of a file fails nothing but its row
+        if not isinstance(chunk.range, ObjectSlice):
+            raise JobFailed("The job's stored plan is that of a table; submit the job again.")
+        batches = SliceReader(self.objects, self.files).read(
+            chunk.range, features=features, verbatim=verbatim_names(self.spec), batch_rows=batch_rows
+        )
+        return (self._with_ids(batch) for batch in batches)
+
+    def _with_ids(self, batch: SourceBatch) -> SourceBatch:
+        faults: dict[int, str] = {}
+        for name in self.spec.id_columns:
+            nulls = pc.is_null(batch.verbatim.column(name))
+            for place in np.flatnonzero(np.asarray(nulls)).tolist():
+                faults.setdefault(place, f"its id {name} is missing")
+        return replace(batch, unreadable=faults | dict(batch.unreadable)) if faults else batch
