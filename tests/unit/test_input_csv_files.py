@@ -38,11 +38,11 @@ ROWS = {"n": [1, 2], "city": ["Köln", "Zürich"]}
         PLAIN.replace(",", "\t").encode(),
         PLAIN.replace(",", "|").encode(),
         PLAIN.replace("n,city", ' n ,"city"').encode(),
-        gzip.compress(PLAIN.encode()),
-        gzip.compress(PLAIN[:12].encode()) + gzip.compress(PLAIN[12:].encode()),
+        gzip.compress(PLAIN.encode(), mtime=0),
+        gzip.compress(PLAIN[:12].encode(), mtime=0) + gzip.compress(PLAIN[12:].encode(), mtime=0),
         bz2.compress(PLAIN.encode()),
         pa.compress(PLAIN.encode(), "zstd", asbytes=True),
-        gzip.compress(b"\xef\xbb\xbf" + PLAIN.encode()),
+        gzip.compress(b"\xef\xbb\xbf" + PLAIN.encode(), mtime=0),
     ],
     ids=[
         *[
@@ -142,8 +142,8 @@ def test_a_wrong_encoding_that_was_named_is_said_to_be_wrong(tmp_path: Path) -> 
         ("PK\x03\x04…", ["zip archive"]),
         ("PAR1…", ["--parquet"]),
         (b"\xfd7zXZ\0", ["xz"]),
-        (gzip.compress(b"a,b\n" + b"1,2\n" * 5_000)[:-30], ["compressed and ends too early"]),
-        (gzip.compress(b"a,b\n1,2\n") + b"rubbish", ["compressed and is damaged"]),
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 5_000, mtime=0)[:-30], ["compressed and ends too early"]),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0) + b"rubbish", ["compressed and is damaged"]),
     ],
 )
 def test_a_fault_is_one_sentence(tmp_path: Path, content: str | bytes, phrases: list[str]) -> None:
@@ -160,7 +160,7 @@ def test_a_header_alone_has_no_rows(tmp_path: Path, content: str) -> None:
 
 
 def test_files_with_the_same_columns_are_read_as_one(tmp_path: Path) -> None:
-    table = read_csv(tmp_path, "a,b\n1,x\n", "b;a\ny;2.5\n", gzip.compress(b"a,b\n3,z\n"))
+    table = read_csv(tmp_path, "a,b\n1,x\n", "b;a\ny;2.5\n", gzip.compress(b"a,b\n3,z\n", mtime=0))
     assert table.to_pydict() == {"a": [1.0, 2.5, 3.0], "b": ["x", "y", "z"]}
 
 
@@ -176,7 +176,7 @@ def test_a_fault_in_the_second_file_is_named_there(tmp_path: Path) -> None:
 
 
 def test_what_was_read_stands_in_the_origin(tmp_path: Path) -> None:
-    opened = open_csv(tmp_path, gzip.compress(PLAIN.encode()))
+    opened = open_csv(tmp_path, gzip.compress(PLAIN.encode(), mtime=0))
     (file,) = opened.origin.files
     content = (tmp_path / "rows0.csv").read_bytes()
     assert (file.size, opened.origin.kind) == (len(content), "csv")
