@@ -85,6 +85,6 @@ class _Numbering:
             f"{number} from byte {self.first_bytes[chunk]} on"
             if before is None
             else str(int(number) + before)
-            for it in numbers
+            for number in numbers
         ]
         return rejects.set_column(position, self.column, pa.array(named, pa.string()))
