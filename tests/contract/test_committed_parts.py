@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.contract.publications import LEDGER, publication
 from tests.contract.samples import new_commit, new_job
+from tests.contract.warehouse_place import REDSHIFT, Place
+from tests.redshift.place import RedshiftPlace
 
 from skfleet_common.aws.session import Cloud
 from skfleet_common.contracts.errors import JobFailed
-from skfleet_common.contracts.jobs import Commit, ModelRef
+from skfleet_common.contracts.jobs import Commit, ModelRef, OutputColumn
 from skfleet_common.model.sketch import SKETCH_KEY, Sketch, Sketches
 from skfleet_worker.committed import CommittedParts
 from skfleet_worker.shift import Gathered
@@ -141,3 +145,60 @@ def test_a_load_that_fails_leaves_no_list_behind(module_cloud: Cloud, job: str, 
     assert [
         key for key in module_cloud.store.list_keys(module_cloud.names.job_prefix(job)) if "load" in key
     ] == []
+
+
+IDS = (OutputColumn(name="id", warehouse_type="bigint", source="id", nullable=False),)
+
+
+@REDSHIFT
+def test_redshift_loads_what_was_committed_and_no_other_object(
+    place: Place, module_cloud: Cloud, job: str, tmp_path: Path
+) -> None:
+    cloud = module_cloud
+    commits = [stored(cloud, job, n, n + 1, tmp_path).model_copy(update={"chunk": n}) for n in range(3)]
+    cloud.store.put(cloud.names.output(job, 0, "lost"), other_file())
+    asked = publication(place, rows=6, job=job, columns=IDS)
+    parts = parts_of(cloud, job, commits, tmp_path)
+    assert place.warehouse.publisher.publish(asked, parts).is_new
+    assert place.sql("SELECT id FROM scores ORDER BY id") == [(0,), (0,), (0,), (1,), (1,), (2,)]
+
+
+@REDSHIFT
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_an_object_that_changes_while_redshift_loads_it_publishes_nothing(
+    redshift: RedshiftPlace, place: Place, module_cloud: Cloud, job: str, tmp_path: Path, *, is_gone: bool
+) -> None:
+    """It is written anew after the first look, and before or while Redshift reads it."""
+    cloud = module_cloud
+    commit = stored(cloud, job, 0, 2, tmp_path)
+    parts = parts_of(cloud, job, [commit], tmp_path)
+
+    def exchange() -> None:
+        cloud.store.delete([str(commit.output_key)])
+        if not is_gone:
+            # As long as the one that was there, so that COPY does not notice.
+            same = io.BytesIO()
+            pq.write_table(pa.table({"id": ["5", "6"]}), same)
+            cloud.store.put(str(commit.output_key), same.getvalue())
+
+    class Exchanged:
+        batches = parts.batches
+
+        @contextmanager
+        def files(self) -> Iterator[str | None]:
+            with parts.files() as url:
+                key = str(url).removeprefix(f"s3://{cloud.store.bucket}/")
+                exchange()
+                if not is_gone:
+                    listed = json.loads(cloud.store.get(key))
+                    size = len(cloud.store.get(str(commit.output_key)))
+                    listed["entries"][0]["meta"]["content_length"] = size
+                    cloud.store.put(key, json.dumps(listed).encode())
+                yield url
+
+    asked = publication(place, rows=2, job=job, columns=IDS)
+    said = "are not what was listed" if is_gone else "was exchanged while the warehouse read it"
+    with pytest.raises(JobFailed, match=f"{said}.*skfleet retry {job}"):
+        place.warehouse.publisher.publish(asked, Exchanged())
+    assert place.tables() == [LEDGER]
+    assert place.sql(f"SELECT * FROM {LEDGER}") == []
