@@ -87,7 +87,13 @@ def prepare(
         layout = warehouse.keys.layout(source)
         rows = table.estimated_rows if layout is None or layout.rows is None else layout.rows
         size = request.chunk_rows or choose_chunk_rows(rows, rows_per_second=rows_per_second, scorers=scorers)
-        histogram = warehouse.keys.histogram(source, split.name, chunk_rows=size)
+        histogram = warehouse.keys.histogram(
+            source,
+            split.name,
+            chunk_rows=size,
+            # What tells the rows of one key apart.
+            hash_columns=[column.name for column in ids if column.name != split.name],
+        )
         size = request.chunk_rows or choose_chunk_rows(
             histogram.rows, rows_per_second=rows_per_second, scorers=scorers
         )
