@@ -250,6 +250,21 @@ def test_readers_see_the_old_table_or_the_new_one_and_nothing_between(place: Pla
     assert seen <= {(f"v{number}", f"v{number}", 100, 4950) for number in range(4)}
 
 
+def test_a_publisher_that_comes_while_another_one_appends_waits_and_appends_nothing(
+    redshift: RedshiftPlace, place: Place
+) -> None:
+    """Redshift lets two transactions insert into one table at once, at its default level of isolation."""
+    old_table(place)
+    asked = publication(place, rows=10, if_exists=IfExists.APPEND)
+    redshift.server.slow('^INSERT INTO "[^"]+"."scores"', 3.0)
+    with Publishing(place, asked) as first:
+        eventually(lambda: any(re.match(r'INSERT INTO "[^"]+"."scores"', said)
+                               for said in redshift.server.statements))  # fmt: skip
+        assert place.publisher.publish(asked, [part(0, 10)]) == Published(rows=10, is_new=False)
+    assert first.outcome == Published(rows=10, is_new=True)
+    assert counts(place) == [("late", 10, 10), ("old", 1, 1)]
+
+
 def test_a_reader_that_holds_the_old_table_cannot_hang_publishing(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
