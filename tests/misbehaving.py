@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.ensemble import RandomForestClassifier
 
 
 class _Classifier(ClassifierMixin, BaseEstimator):
@@ -213,3 +214,10 @@ class Forgetful(_Regressor):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"fitted_": True} if hasattr(self, "fitted_") else {}
+
+
+class Cautious(RandomForestClassifier):
+    """Says the first class unless it is certain of another, whatever its probabilities are."""
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.classes_[0])

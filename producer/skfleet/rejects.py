@@ -16,7 +16,7 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.store import NoSuchObject
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.contracts.jobs import Commit, JobSpec
+from skfleet_common.contracts.jobs import Commit, JobRecord, JobSpec
 from skfleet_common.files.row_numbers import cut_part, rows_before
 
 
@@ -35,7 +35,7 @@ def rejects_of(cloud: Cloud, job: str) -> pa.Table:
 def _by_chunk(cloud: Cloud, job: str) -> Iterator[pa.Table]:
     record = cloud.tracker.job(job)
     commits = list(cloud.tracker.commits(job, range(record.chunks)))
-    numbering = _Numbering.of(cloud, job, commits)
+    numbering = _Numbering.of(cloud, record, commits)
     for commit in commits:
         if commit.rejects_key is None:
             continue
@@ -59,7 +59,10 @@ class _Numbering:
     first_bytes: Mapping[int, int]
 
     @classmethod
-    def of(cls, cloud: Cloud, job: str, commits: Sequence[Commit]) -> _Numbering:
+    def of(cls, cloud: Cloud, record: JobRecord, commits: Sequence[Commit]) -> _Numbering:
+        job = record.job
+        if not record.table.is_address:
+            return cls("", {}, {})
         try:
             files = JobSpec.from_json(cloud.store.get(cloud.names.spec(job))).files
             chunks = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(job))).chunks if files else ()

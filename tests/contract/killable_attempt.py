@@ -191,9 +191,7 @@ class TrivialBundle:
     manifest = SimpleNamespace(
         features=(),
         feature_columns=(),
-        output_columns=lambda: (
-            OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),
-        ),
+        all_outputs=(OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),),
     )
     sketcher = None
 

@@ -183,8 +183,8 @@ def test_a_bundle_of_another_scikit_learn_is_refused_unread(deserialised: list[s
 
 
 def test_a_manifest_of_a_newer_skfleet_is_refused() -> None:
-    newer = json.dumps({**json.loads(_files()[MANIFEST_FILE]), "schema_version": 3}).encode()
-    with pytest.raises(BundleRefused, match="schema version 3, but this skfleet reads up to 2"):
+    newer = json.dumps({**json.loads(_files()[MANIFEST_FILE]), "schema_version": 4}).encode()
+    with pytest.raises(BundleRefused, match="schema version 4, but this skfleet reads up to 3"):
         open_bundle({**_files(), MANIFEST_FILE: newer}, digest=digest_of(newer))
 
 

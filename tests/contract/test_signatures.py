@@ -216,7 +216,7 @@ def test_a_key_service_that_nobody_answers_at_is_asked_again_later(place: Place,
     with pytest.raises(EnvironmentFault) as fault:
         Models(place.cloud, tmp_path, trusting(gone, KEYS[0])).open(MODEL, digest)
     assert fault.value.retryable
-    assert weigh(fault.value, attempt=1, max_attempts=5).blame is Blame.ATTEMPT
+    assert weigh(fault.value, attempt=1, max_attempts=5).blame is Blame.SURROUNDINGS
 
 
 def test_the_key_itself_is_never_said_or_logged(place: Place, tmp_path: Path) -> None:

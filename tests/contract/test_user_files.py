@@ -53,6 +53,7 @@ def read(files: UserFiles, *urls: str) -> dict[str, list[object]]:
         ("s3://users-own/in/[ab].csv", [1, 2]),
         ("s3://users-own/in/d*.csv", [3]),
         ("s3://users-own/odd key/*", [4]),
+        ("s3://users-own/in/deep/", [3]),
     ],
 )
 def test_objects_are_read_by_url_or_by_pattern(files: UserFiles, url: str, numbers: list[int]) -> None:
@@ -84,7 +85,6 @@ def test_what_was_downloaded_is_named_by_its_url_and_removed_in_the_end(files: U
             "There is no object s3://users-own/in/aa.csv; correct it; did you mean a.csv?",
         ),
         ("s3://users-own/in", "is a folder"),
-        ("s3://users-own/in/", "is a folder"),
         ("s3://users-own/in/*.tsv", "No object matches"),
         ("s3://users-own/in/empty.csv", "s3://users-own/in/empty.csv is empty"),
     ],

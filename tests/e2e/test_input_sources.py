@@ -31,6 +31,7 @@ SELECT i AS id,
        CASE WHEN i % 6 <> 0
             THEN (ARRAY['Köln', 'a, b', 'say "hi"', E'two\\nlines', ''])[1 + i % 5] END AS city,
        lpad((i % 90)::text, 5, '0') AS postcode,
+       (CASE WHEN i % 19 <> 0 THEN (ARRAY['AA', 'BBB', ' C', ''])[1 + i % 4] END)::char(3) AS code,
        CASE WHEN i % 17 <> 0 THEN date '1960-01-01' + i * 37 END AS born,
        timestamp '2020-02-29 23:59:58.123456' + i * interval '1 hour 7 seconds' AS seen,
        timestamptz '2020-02-29 23:59:58+02' + i * interval '3 hours' AS paid,
@@ -94,6 +95,7 @@ def _as_arrow(frame: pd.DataFrame) -> pa.Table:
         "member": pa.bool_(),
         "city": pa.dictionary(pa.int8(), pa.string()),
         "postcode": pa.large_string(),
+        "code": pa.string(),
         "born": pa.date32(),
         "seen": pa.timestamp("ns"),
         "paid": pa.timestamp("ms", tz="Europe/Paris"),
@@ -165,6 +167,46 @@ def test_a_model_from_a_file_scores_the_table(shop: Shop) -> None:
     assert answer.code == 0, answer.err
     assert answer.json["rows_scored"] == 600
     shop.world.sql("DROP TABLE public.shop_scores")
+
+
+@pytest.mark.parametrize("source", ["table", "csv"])
+def test_texts_of_a_fixed_length_are_the_same_levels_in_files_frames_and_tables(
+    shop: Shop, source: str
+) -> None:
+    given = {"table": "public.shop", "csv": str(shop.folder / "shop.csv")}[source]
+    name = f"shop-code-{source}"
+    words = [word for column in shop.frame.columns for word in ("--exclude", column)]
+    for column in ("code", "returned", "id"):
+        at = words.index(column)
+        del words[at - 1 : at + 1]
+    shop.train(name, f"--{source}", given, *words)
+    bundle = shop.world.fleet.load(name)
+    assert bundle.manifest.features[0].known_levels == ("", " C", "AA", "BBB")
+    output = f"public.{name.replace('-', '_')}"
+    answer = shop.world.cli(
+        *["predict", "--model", name, "--table", "public.shop", "--id-column", "id"],
+        *["--output-table", output, "--wait", "--json"],
+    )
+    assert answer.code == 0, answer.err
+    published = shop.world.frame(f"SELECT prediction FROM {output} ORDER BY id")
+    assert (shop.frame.code.str.len().dropna() == 3).all()  # as psycopg2 gives them
+    np.testing.assert_array_equal(bundle.predict(shop.frame), published.prediction)
+    shop.world.sql(f"DROP TABLE {output}")
+
+
+def test_a_model_of_texts_that_end_in_blanks_does_not_score_a_column_that_fills_them_up(shop: Shop) -> None:
+    path = shop.folder / "blanks.csv"
+    path.write_text("code,returned\n" + "AA ,true\nBB,false\n" * 30)
+    answer = shop.world.cli(
+        *["train", "--csv", str(path), "--target", "returned", "--name", "blanks", "--model", MODEL]
+    )
+    assert answer.code == 0, answer.err
+    answer = shop.world.cli(
+        *["predict", "--model", "blanks", "--table", "public.shop", "--id-column", "id"],
+        *["--output-table", "public.blanks_scores"],
+    )
+    assert answer.code == REFUSED
+    assert "'code' is character(3), whose texts are read without the blanks" in answer.sentence
 
 
 def test_a_dry_run_says_what_would_be_learned_from(shop: Shop) -> None:

@@ -28,6 +28,7 @@ def fitted_with(name: str, **choices: Any) -> FittedBundle:
 
 CLASSIFIERS = {
     "Backwards",
+    "Cautious",
     "Floating",
     "Halfway",
     "MutatingClassifier",
@@ -144,3 +145,15 @@ def test_threads_of_an_estimator_are_its_own_and_n_jobs_is_one() -> None:
 
 def _frame() -> Any:
     return ROWS.to_pandas()
+
+
+def test_a_class_that_predicts_otherwise_than_the_one_it_is_made_from_is_taken_at_its_word() -> None:
+    fitted = fitted_with("Cautious")
+    bundle = opened(fitted)
+    outputs = bundle.score(ROWS).outputs
+    own = fitted.pipeline[-1].predict(np.asarray(bundle.features(ROWS.to_pandas())))
+    assert list(bundle.predict(ROWS.to_pandas())) == list(own)
+    assert outputs.column("prediction").to_pylist() == list(own)
+    assert len(set(outputs.column("prediction").to_pylist())) == 1
+    likely = [outputs.column(name).to_numpy() for name in outputs.schema.names[1:]]
+    assert len(set(np.argmax(likely, axis=0))) == 2

@@ -113,7 +113,8 @@ def test_a_real_data_set_scores_in_a_fresh_process_as_it_did_in_training(tmp_pat
         features = table.select(list(fitted.manifest.feature_columns))
         pq.write_table(features, folder / "rows.parquet")
         here = open_bundle(files, digest=digest_of(files["manifest.json"]))
-        outputs = here.score(features).outputs
+        names = [column.name for column in here.manifest.all_outputs]
+        outputs = here.score(features, names).outputs
         pq.write_table(pa.Table.from_batches([outputs]), folder / "here.parquet")
         in_frame = here.predict(case.frame())
         np.testing.assert_array_equal(in_frame, _values(outputs.column("prediction"), in_frame.dtype))

@@ -386,7 +386,8 @@ def test_what_a_model_warns_of_is_said_once_in_one_line() -> None:
         columns=columns,
         asked=Registration(name="made", format=ModelFormat.JOBLIB),
     )
-    warned, printed = described.warnings
+    order, warned, printed = described.warnings
+    assert order.startswith("The model names no columns")
     assert warned == "The model warned: no idea"
     assert printed.startswith("The model printed ")
     assert printed.endswith("lines, which begins: thinking")

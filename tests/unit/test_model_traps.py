@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sklearn.preprocessing import OneHotEncoder
+from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from model_samples import CITIES, CITY, as_driver_gives, fit_shop, open_again, shop_rows
+from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.bundle import MANIFEST_FILE, Bundle, pack
+from skfleet_common.model.fit import FittedBundle
 from skfleet_common.model.golden import same_bits
 from skfleet_common.model.manifest import FeatureKind
 from skfleet_common.model.refusals import MissingColumn, TypeChanged, UnseenLevel
+from skfleet_common.model.registration import describe_model
+from skfleet_common.model.sample_columns import Registration
 
 
 @pytest.fixture(scope="module", params=["gradient_boosting", "logistic_regression"])
@@ -161,3 +177,96 @@ def test_a_number_that_scaling_makes_too_large_rejects_its_row() -> None:
     scored = bundle.score(odd)
     assert scored.kept.tolist() == [True, False]
     assert scored.rejected[0].reason == "score is too large once it is scaled"
+
+
+def registered(model: Pipeline, sample: pd.DataFrame, **asked: Any) -> FittedBundle:
+    table = pa.Table.from_pandas(sample, preserve_index=False)
+    kinds = {pa.int64(): LogicalDtype.INTEGER, pa.float64(): LogicalDtype.FLOAT64}
+    columns = [
+        Column(name=field.name, warehouse_type="", dtype=kinds.get(field.type, LogicalDtype.TEXT))
+        for field in table.schema
+    ]
+    return describe_model(model, table, columns=columns, asked=Registration(name="made", **asked))
+
+
+SHELVES = pd.DataFrame({"shelf": [1, 7, 300, 7] * 20, "size": [9.0, 2.0, 1.0, 3.0] * 20})
+LATE = np.where(SHELVES["shelf"] > 5, "late", "soon")
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(handle_unknown="ignore"),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+    ],
+    ids=["one-hot", "ordinal", "imputed"],
+)
+def test_a_registered_encoder_that_knows_none_of_the_samples_values_is_refused(encoder: object) -> None:
+    model = make_pipeline(
+        make_column_transformer((encoder, ["shelf"]), remainder="passthrough"), LogisticRegression()
+    ).fit(SHELVES, LATE)
+    assert not registered(model, SHELVES).warnings[:-1]
+    with pytest.raises(Refused, match=r"knows none of the values of column 'shelf': it learned 1, 7, 300"):
+        registered(model, SHELVES.assign(shelf=SHELVES["shelf"].astype(str)))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda model: GridSearchCV(model, {"logisticregression__C": [1.0]}, cv=2),
+        lambda model: CalibratedClassifierCV(model, cv=2),
+        lambda model: VotingClassifier([("one", model)]),
+    ],
+    ids=["search", "calibration", "vote"],
+)
+def test_an_encoder_is_found_within_what_is_around_a_pipeline(around: Callable[[Pipeline], Any]) -> None:
+    encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["shelf"]))
+    model = around(make_pipeline(encoder, LogisticRegression())).fit(SHELVES[["shelf"]], LATE)
+    with pytest.raises(Refused, match="knows none of the values of column 'shelf'"):
+        registered(model, SHELVES[["shelf"]].astype(str))
+
+
+def test_a_registered_encoder_that_knows_some_of_the_samples_values_says_so_and_who_judges_levels() -> None:
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    model.fit(SHELVES[["shelf"]], LATE)
+    odd = SHELVES[["shelf"]].replace(300, 301)
+    first, second = (note for note in registered(model, odd).warnings if "nknown categories" not in note)
+    assert (
+        first == "Column 'shelf': the model's OneHotEncoder does not know 1 of the sample's 3 values ('301')."
+    )
+    assert "no policy of unseen levels applies to it" in second
+
+
+def test_a_registered_array_model_says_in_which_order_it_is_given_columns() -> None:
+    model = LogisticRegression().fit(SHELVES[["shelf", "size"]].to_numpy(), LATE)
+    swapped = SHELVES[["size", "shelf"]].assign(late=LATE)
+    one, two = registered(model, swapped, targets=("late",)).warnings
+    assert one == "The model names no columns; it is given size, shelf, in this order."
+    assert "hardly better than chance (ROC AUC" in two
+    (alone,) = registered(model, SHELVES.assign(late=LATE), targets=("late",)).warnings
+    assert "shelf, size, in this order" in alone
+
+
+def test_a_vectorizer_that_would_take_column_names_for_texts_is_refused() -> None:
+    texts = pd.DataFrame({"text": ["good fine", "bad poor"] * 20})
+    alone = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts["text"], [1, 0] * 20)
+    with pytest.raises(Refused, match="wants a one-dimensional column of text"):
+        registered(alone, texts)
+    behind = make_pipeline(make_column_transformer((TfidfVectorizer(), "text")), LogisticRegression())
+    assert registered(behind.fit(texts, [1, 0] * 20), texts).manifest.feature_columns == ("text",)
+
+
+def test_lightgbm_of_pandas_categories_is_registered_with_plain_texts() -> None:
+    cities = pd.Categorical(["ulm", "bonn", "köln", "bonn"] * 20, categories=["ulm", "bonn", "köln"])
+    rows = SHELVES.assign(city=cities)
+    model = LGBMClassifier(n_estimators=2, n_jobs=1, verbose=-1, min_child_samples=2).fit(rows, LATE)
+    made = registered(model, rows.astype({"city": "str"}))
+    assert {f.column: f.known_levels for f in made.manifest.features}["city"] == ("ulm", "bonn", "köln")
+    bundle = open_again(made)
+    np.testing.assert_array_equal(bundle.predict(rows.astype({"city": "str"})), model.predict(rows))
+    hidden = make_pipeline(FunctionTransformer(), model)
+    with pytest.raises(Refused, match=r"give a DataFrame as the sample \(fleet.register\), with the pandas"):
+        registered(hidden, rows.astype({"city": "str"}))
+    with pytest.raises(UnseenLevel, match="not among the categories of the model's sample"):
+        bundle.score(pa.table({"shelf": [1], "size": [1.0], "city": ["rom"]}))

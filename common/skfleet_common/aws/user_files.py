@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,18 +72,6 @@ class UserFiles:
     client: S3Client
     #: How messages to people name the cloud.
     where: str
-
-    def matching(self, url: ObjectUrl) -> list[ObjectUrl]:
-        """Give the objects whose keys match a pattern, in the order of their keys.
-
-        Raises:
-            Refused: none does.
-        """
-        prefix = url.key[: min(url.key.find(mark) for mark in "*?[" if mark in url.key)]
-        found = [key for key in self._keys(url.bucket, prefix) if fnmatchcase(key, url.key)]
-        if not found:
-            raise Refused(f"No object matches {url}; correct it.")
-        return [ObjectUrl(url.bucket, key) for key in found if not key.endswith("/")]
 
     def download(self, url: ObjectUrl, path: Path, *, on_bytes: Callable[[int, int], None]) -> int:
         """Copy an object into a file, and give its size; ``on_bytes`` hears how much of it is there.

@@ -32,6 +32,27 @@ class LogicalDtype(StrEnum):
     OTHER = "other"
 
 
+#: The words by which people ask for a type.
+TYPE_WORDS = {
+    "integer": LogicalDtype.INTEGER,
+    "float": LogicalDtype.FLOAT64,
+    "real": LogicalDtype.FLOAT32,
+    "float4": LogicalDtype.FLOAT32,
+    "decimal": LogicalDtype.DECIMAL,
+    "boolean": LogicalDtype.BOOLEAN,
+    "text": LogicalDtype.TEXT,
+    "date": LogicalDtype.DATE,
+    "time": LogicalDtype.TIME,
+    "timestamp": LogicalDtype.TIMESTAMP,
+    "timestamptz": LogicalDtype.TIMESTAMPTZ,
+}
+
+
+def type_word(dtype: LogicalDtype) -> str:
+    """Give the word that asks for a type."""
+    return next((word for word, known in TYPE_WORDS.items() if known is dtype), str(dtype))
+
+
 class Column(Shape):
     """A column as the warehouse's catalogue describes it."""
 
@@ -40,6 +61,8 @@ class Column(Shape):
     warehouse_type: str
     dtype: LogicalDtype
     nullable: bool = True
+    #: Whether its source calls whole numbers levels: a pandas category, an Arrow dictionary.
+    is_category: bool = False
 
 
 class SourceTable(Shape):

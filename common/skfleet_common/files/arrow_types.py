@@ -49,7 +49,9 @@ def column_of_field(field: pa.Field) -> Column:
     dtype = dtype_of(field.type)
     if dtype is LogicalDtype.OTHER:
         return Column(name=field.name, warehouse_type=str(field.type), dtype=dtype, nullable=field.nullable)
-    return file_column(field.name, dtype, nullable=field.nullable)
+    column = file_column(field.name, dtype, nullable=field.nullable)
+    is_category = dtype is LogicalDtype.INTEGER and pt.is_dictionary(field.type)
+    return column.model_copy(update={"is_category": True}) if is_category else column
 
 
 def as_read(array: pa.Array, dtype: LogicalDtype, *, column: str, label: str) -> pa.Array:

@@ -22,6 +22,7 @@ from skfleet_common.model.arrays import (
     numbers,
     too_large,
 )
+from skfleet_common.model.blanks import without_blanks
 from skfleet_common.model.encodings import Codes, Encoding
 from skfleet_common.model.manifest import Feature, FeatureDtype, FeatureKind
 from skfleet_common.model.moments import BEYOND, as_numbers, beyond, moment_parts
@@ -88,7 +89,7 @@ class FeatureBuilder:
         #: What a sketch is drawn from, by feature.
         seen: dict[int, npt.NDArray[Any]] = {}
         for position, feature in enumerate(self._features):
-            array = canonical_array(source, feature.column, feature.dtype)
+            array = without_blanks(canonical_array(source, feature.column, feature.dtype), feature.blanks)
             for flags, reason in unusable(array):
                 _reject(unforeseen, flags, f"{feature.column} {reason}")
             _screen_nulls(feature, array, rejects)

@@ -26,7 +26,7 @@ from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.manifest import FeatureManifest, Hints, Provenance
 from skfleet_common.model.notices import Notice
 from skfleet_common.model.oos_table import out_of_sample_table
-from skfleet_common.model.roles import assign_roles
+from skfleet_common.model.roles import assign_roles, with_source_categories
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.training import TrainingRows, prepare
 from skfleet_common.model.trial import check_repeatable
@@ -93,6 +93,7 @@ def _fit(
     on_rows: Callable[[int, int], None] | None,
 ) -> FittedBundle:
     asked = parse_model(choices.model)
+    choices = with_source_categories(choices, columns)
     roles = assign_roles(columns, choices)
     candidates = [column.name for column in roles if column.role == "feature"]
     rows = prepare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.choices import FitChoices
+from skfleet_common.model.class_weights import with_class_keys
 from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.estimators.assembly import Assembly
 from skfleet_common.model.estimators.fitting import blaming
@@ -44,9 +44,7 @@ from skfleet_common.model.out_of_sample import (
 from skfleet_common.model.predictor import Predictor, Scores
 from skfleet_common.model.training import TrainingRows
 from skfleet_common.model.training_inputs import training_inputs
-
-#: Libraries beside scikit-learn whose version can change what a model computes.
-_LIBRARIES = ("lightgbm", "xgboost")
+from skfleet_common.model.versions import library_versions
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ def fit_to(
         UsageError: it cannot be fitted in the way that was chosen.
     """
     inputs = training_inputs(rows, asked)
+    choices = with_class_keys(choices, rows.targets.described)
     assembly = Assembly(
         model=asked,
         learning=rows.targets.learning,
@@ -212,5 +211,4 @@ def _figures(held: tuple[OutOfSample, ...], rows: TrainingRows, skipped: str) ->
 
 
 def _versions(estimator: Any) -> dict[str, str]:
-    modules = {type(part).__module__.partition(".")[0] for part in parts_of(estimator)}
-    return {name: str(sys.modules[name].__version__) for name in _LIBRARIES if name in modules}
+    return library_versions(type(part).__module__ for part in parts_of(estimator))

@@ -17,6 +17,7 @@ import pyarrow as pa
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.model.arrays import CANONICAL, canonical_array, level_codes, missing, numbers
 from skfleet_common.model.bins import raw_codes
+from skfleet_common.model.blanks import without_blanks
 from skfleet_common.model.manifest import Feature, Takes
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
 from skfleet_common.model.refusals import NullRefused, UnseenLevel
@@ -55,7 +56,9 @@ class FrameBuilder:
     def build(self, source: pa.RecordBatch | pa.Table, *, sketcher: Sketcher | None = None) -> FrameInputs:
         """Give the columns in the model's order; see :meth:`inputs.InputBuilder.build`."""
         rejects: dict[int, str] = {}
-        arrays = [canonical_array(source, f.column, f.dtype) for f in self._features]
+        arrays = [
+            without_blanks(canonical_array(source, f.column, f.dtype), f.blanks) for f in self._features
+        ]
         for feature, array in zip(self._features, arrays, strict=True):
             _screen(feature, array, rejects)
         rejects = dict(sorted(rejects.items()))
@@ -108,7 +111,7 @@ def _screen(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
     flags = None if feature.nulls is NullPolicy.MISSING else missing(array)
     if flags is not None:
         if feature.nulls is NullPolicy.ERROR:
-            raise NullRefused.in_rows(feature.column, int(flags.sum()))
+            raise NullRefused.in_rows(feature.column, int(flags.sum()), is_raw=True)
         for row in np.flatnonzero(flags).tolist():
             rejects.setdefault(row, f"{feature.column} is NULL")
     if feature.levels is None or feature.unseen is UnseenPolicy.OTHER:
@@ -116,6 +119,6 @@ def _screen(feature: Feature, array: pa.Array, rejects: dict[int, str]) -> None:
     codes = level_codes(array, pa.array(feature.levels.values, type=CANONICAL[feature.dtype]))
     unseen = codes == len(feature.levels.values)
     if feature.unseen is UnseenPolicy.ERROR and unseen.any():
-        raise UnseenLevel.in_rows(feature.column, int(unseen.sum()))
+        raise UnseenLevel.in_rows(feature.column, int(unseen.sum()), is_registered=True)
     for row in np.flatnonzero(unseen).tolist():
         rejects.setdefault(row, f"{feature.column} holds a level that the model never saw")

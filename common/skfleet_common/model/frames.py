@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skfleet_common.contracts.columns import LogicalDtype
-from skfleet_common.contracts.errors import Refused
+from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.model.arrays import CANONICAL, SPOKEN
 from skfleet_common.model.manifest import Feature
 from skfleet_common.model.refusals import MissingColumn, TypeChanged
@@ -95,8 +95,7 @@ def batch_of_frame(frame: pd.DataFrame, features: Sequence[Feature]) -> pa.Recor
 
 def dtype_of_series(series: pd.Series) -> LogicalDtype | None:
     """Give what the values of a pandas column are: OTHER if no model can use them, None for a mixture."""
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(object)
+    series = _plain(series)
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "floating" and str(series.dtype).lower().startswith(_SINGLE_PRECISION):
         return LogicalDtype.FLOAT32
@@ -114,8 +113,7 @@ def array_of_series(series: pd.Series, column: str, dtype: LogicalDtype) -> pa.A
     Raises:
         TypeChanged: they are not of the type.
     """
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(object)
+    series = _plain(series)
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "empty" or (kind != "string" and bool(series.isna().all())):
         return pa.nulls(len(series), CANONICAL[dtype])
@@ -128,7 +126,20 @@ def array_of_series(series: pd.Series, column: str, dtype: LogicalDtype) -> pa.A
     if dtype is LogicalDtype.TIME and any(value.tzinfo is not None for value in series.dropna()):
         # Arrow would leave the zone out silently.
         raise TypeChanged.of(column, expected=SPOKEN[dtype], got="times of day with a time zone")
-    return pa.array(_without_nan_objects(series), type=CANONICAL[dtype], from_pandas=True)
+    try:
+        return pa.array(_without_nan_objects(series), type=CANONICAL[dtype], from_pandas=True)
+    except UnicodeEncodeError as exc:
+        raise Refused(
+            f"Column {shown(column)!r} of the frame holds text that is no Unicode (half of a surrogate "
+            "pair), which no table can hold; replace it, or leave the column out."
+        ) from exc
+
+
+def _plain(series: pd.Series) -> pd.Series:
+    """Give a categorical's values, and a sparse column's with those that it leaves out."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.astype(object)
+    return series.sparse.to_dense() if isinstance(series.dtype, pd.SparseDtype) else series
 
 
 def _numbers(series: pd.Series, column: str, dtype: LogicalDtype, kind: str) -> pa.Array:

@@ -12,6 +12,7 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
 from skfleet_common.model.baselines import Baseline, ScoreHistogram
+from skfleet_common.model.blanks import Blanks
 from skfleet_common.model.policies import Fill, NullPolicy, Scale, UnseenPolicy
 from skfleet_common.model.versions import SkewPolicy
 
@@ -109,6 +110,8 @@ class Feature(Shape):
     #: Smallest and largest value seen; a moment's in ISO 8601, a category has none.
     observed: tuple[StrictInt | StrictFloat | StrictStr, StrictInt | StrictFloat | StrictStr] | None = None
     training_nulls: NonNegativeInt = 0
+    #: What blanks at the end of its texts are; None if there were none.
+    blanks: Blanks | None = None
     baseline: Baseline | None = None
 
     @property

@@ -21,6 +21,8 @@ class NoticeKind(StrEnum):
     #: It says what the target says: it may not be known yet when rows are scored.
     TARGET_TWIN = "target_twin"
     RARE_LEVELS = "rare_levels"
+    #: Texts that are filled up with blanks to one length.
+    PADDED = "padded"
     #: More features than rows, or whatever else is not of one column.
     SHAPE = "shape"
 

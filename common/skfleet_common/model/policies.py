@@ -75,6 +75,11 @@ def policy_by_column(
     """
     if asked is None:
         return {}
+    if not isinstance(asked, str | Mapping):
+        raise UsageError(
+            f"A policy is a word, or a mapping of words by column, not a {type(asked).__name__}; give "
+            f"one of {', '.join(kind)}, or {{'COLUMN': 'WORD'}}."
+        )
     if isinstance(asked, str):
         return dict.fromkeys(columns, _policy(kind, asked))
     for name in asked:

@@ -31,6 +31,9 @@ _LARGEST_WINS = (
     LogisticRegression,
 )
 
+#: What an object of theirs may have of its own.
+_ASKED = {"predict", "predict_proba"}
+
 #: Far more than rounding can close between the two largest probabilities.
 _TOO_CLOSE_TO_CALL = 1e-9
 
@@ -58,6 +61,8 @@ class Predictor:
     def __init__(self, estimator: Any, *targets: Target) -> None:
         self._estimator = estimator
         self._targets = targets
+        # A class made from one of them, or an object whose method was replaced, may predict otherwise.
+        self._largest_wins = type(estimator) in _LARGEST_WINS and not _ASKED & vars(estimator).keys()
         named = getattr(estimator, "classes_", None)
         fitted = named if len(targets) > 1 and isinstance(named, list) else [named] * len(targets)
         #: A target a place; None where it is an amount.
@@ -194,7 +199,7 @@ class Predictor:
         """Give the predicted classes of rows whose probabilities are known, as ``predict`` would."""
         classes = self._classes[0]
         assert classes is not None  # noqa: S101  (an amount has no probabilities)
-        if not isinstance(self._estimator, _LARGEST_WINS):
+        if not self._largest_wins:
             return classes.labels(self._predicted(X), rows=len(X))
         labels: npt.NDArray[Any] = classes.values[probabilities.argmax(axis=1)]
         second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
@@ -210,7 +215,7 @@ class Predictor:
         """Give inputs that the estimator may change: some scale in place, and are asked again."""
         if isinstance(X, pd.DataFrame):
             return X.copy(deep=False)  # pandas copies a column when it is written to
-        return X if isinstance(self._estimator, _LARGEST_WINS) else X.copy()
+        return X if self._largest_wins else X.copy()
 
 
 def _numbers(predicted: Any, target: Target, *, rows: int) -> npt.NDArray[Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.columns import Column, LogicalDtype, type_word
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import SPOKEN
-from skfleet_common.model.manifest import Feature, FeatureManifest
+from skfleet_common.model.blanks import Blanks, is_padded
+from skfleet_common.model.manifest import Feature, FeatureKind, FeatureManifest
 from skfleet_common.model.policies import NullPolicy, UnseenPolicy
 from skfleet_common.model.refusals import MissingColumn, NullRefused, TypeChanged, UnseenLevel, counted, named
 
@@ -66,12 +67,26 @@ def check_source(
 
 def _check_type(manifest: FeatureManifest, feature: Feature, column: Column) -> None:
     if column.dtype is feature.dtype:
+        if is_padded(column.warehouse_type) and _tells_by_blanks(feature):
+            raise Refused(
+                f"Column {feature.column!r} is {column.warehouse_type}, whose texts are read without the "
+                "blanks at their end, but the model learned texts that end in blanks; train it on the table "
+                "itself, or on texts without blanks at their end."
+            )
         return
     trained = manifest.column(feature.column)
     raise TypeChanged.of(
         feature.column,
         expected=f"{SPOKEN[feature.dtype]} ({trained.warehouse_type})",
         got=f"{SPOKEN[column.dtype]} ({column.warehouse_type})",
+        as_type=None if column.dtype is LogicalDtype.OTHER else type_word(column.dtype),
+    )
+
+
+def _tells_by_blanks(feature: Feature) -> bool:
+    # Bundles of before have levels alone.
+    return feature.blanks is Blanks.KEPT or (
+        feature.blanks is None and any(str(level).endswith(" ") for level in feature.known_levels)
     )
 
 
@@ -82,7 +97,7 @@ def _check_nulls(
     if nulls == 0:
         return []
     if feature.nulls is NullPolicy.ERROR:
-        raise NullRefused.in_rows(feature.column, nulls)
+        raise NullRefused.in_rows(feature.column, nulls, is_raw=feature.kind is FeatureKind.RAW)
     if nulls == counts.rows and not allowed:
         share = (feature.training_nulls + 1) / (manifest.provenance.rows + 2)
         if share**counts.rows < _PRACTICALLY_IMPOSSIBLE:
@@ -109,7 +124,9 @@ def _check_levels(feature: Feature, counts: SourceCounts) -> list[str]:
         return []
     names = sorted(unseen, key=lambda level: (-unseen[level], level))
     if feature.unseen is UnseenPolicy.ERROR:
-        raise UnseenLevel.in_rows(feature.column, rows, levels=names)
+        raise UnseenLevel.in_rows(
+            feature.column, rows, levels=names, is_registered=feature.kind is FeatureKind.RAW
+        )
     if feature.unseen is UnseenPolicy.REJECT_ROW:
         return [
             f"Column {feature.column!r} holds levels that the model never saw{named(names)} in "
@@ -118,7 +135,12 @@ def _check_levels(feature: Feature, counts: SourceCounts) -> list[str]:
     tolerated = 0.0 if feature.tolerated_unseen is None else feature.tolerated_unseen
     if rows > tolerated * counts.rows:
         raise UnseenLevel.too_often(
-            feature.column, rows, of_rows=counts.rows, tolerated=tolerated, levels=names
+            feature.column,
+            rows,
+            of_rows=counts.rows,
+            tolerated=tolerated,
+            levels=names,
+            is_registered=feature.kind is FeatureKind.RAW,
         )
     return [
         f"Column {feature.column!r} holds levels that the model never saw{named(names)} in {counted(rows)}, "
@@ -128,4 +150,6 @@ def _check_levels(feature: Feature, counts: SourceCounts) -> list[str]:
 
 def _as_stored(feature: Feature, level: str) -> str:
     """Give a level's text as Python would print the stored value."""
+    if feature.blanks is Blanks.IGNORED:
+        return level.rstrip(" ")
     return str(int(level)) if feature.dtype is LogicalDtype.INTEGER else level

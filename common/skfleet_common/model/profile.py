@@ -13,6 +13,7 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.model.arrays import LARGEST_LEVEL, FloatArray, canonical_array, missing, numbers
 from skfleet_common.model.baselines import level_counts, of_levels, of_numbers
+from skfleet_common.model.blanks import blanks_of
 from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.feature_choices import AskedKind
 from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Levels, Role
@@ -112,6 +113,7 @@ def profile_column(
         fill=None if fill is None else fill.fill,
         scale=None if is_category else policies.scale(column.name),
         training_nulls=nulls,
+        blanks=blanks_of(array, column.warehouse_type),
     )
     if is_category:
         return _category(feature, array, policies, distinct=distinct)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import canonical_array, missing
+from skfleet_common.model.blanks import blanks_of
 from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Role
 from skfleet_common.model.notices import Notice, NoticeKind, left_out
@@ -16,7 +17,8 @@ from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import Profiled
 from skfleet_common.model.refusals import NullRefused
 
-_OWN_LEVELS = (
+#: Said of models that take texts, or anything that they encode by themselves.
+OWN_LEVELS = (
     "The model takes the columns as they are, so no policy of unseen levels applies to it: what it does with "
     "a level that it never saw is its own affair; give its encoder a handle_unknown."
 )
@@ -36,7 +38,8 @@ def raw_columns(table: pa.Table, columns: Sequence[InputColumn], policies: Polic
             notices.append(left_out(column.name, NoticeKind.UNUSABLE_TYPE, column.reason or "it is unusable"))
         if column.role is not Role.FEATURE:
             continue
-        flags = missing(canonical_array(table, column.name, column.dtype))
+        array = canonical_array(table, column.name, column.dtype)
+        flags = missing(array)
         nulls = 0 if flags is None else int(flags.sum())
         policy = policies.of_nulls(column)
         if nulls and policy is NullPolicy.ERROR:
@@ -48,10 +51,11 @@ def raw_columns(table: pa.Table, columns: Sequence[InputColumn], policies: Polic
                 kind=FeatureKind.RAW,
                 nulls=policy,
                 training_nulls=nulls,
+                blanks=blanks_of(array, column.warehouse_type),
             )
         )
     if not features:
         raise Refused("No column is left to learn from; exclude fewer columns.")
     if any(feature.dtype is LogicalDtype.TEXT for feature in features):
-        notices.append(Notice("", NoticeKind.SHAPE, _OWN_LEVELS))
+        notices.append(Notice("", NoticeKind.SHAPE, OWN_LEVELS))
     return Profiled(tuple(columns), tuple(features), tuple(notices))

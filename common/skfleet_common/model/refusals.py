@@ -28,11 +28,15 @@ class TypeChanged(Refused):
     got: str = ""
 
     @classmethod
-    def of(cls, column: str, *, expected: str, got: str) -> Self:
-        """Say what the column held in training, and what it holds now."""
+    def of(cls, column: str, *, expected: str, got: str, as_type: str | None = None) -> Self:
+        """Say what the column held in training, and what it holds now.
+
+        ``as_type`` is the word that asks training for what it holds now.
+        """
+        again = "" if as_type is None else f" with --type {column}={as_type} (types= in Python)"
         error = cls(
             f"The type of column {column!r} changed: the model was trained on {expected} but got {got}; "
-            "cast it back or train again."
+            f"cast it back or train again{again}."
         )
         error.got = got
         return error
@@ -42,11 +46,12 @@ class NullRefused(Refused):
     """A feature is NULL where its policy allows none. The user fills it or trains with another policy."""
 
     @classmethod
-    def in_rows(cls, column: str, rows: int) -> Self:
-        """Say how many rows are NULL."""
+    def in_rows(cls, column: str, rows: int, *, is_raw: bool = False) -> Self:
+        """Say how many rows are NULL; ``is_raw`` where the model may have been fitted elsewhere."""
+        again = "train or register it" if is_raw else "train"
         return cls(
             f"Column {column!r} is NULL in {counted(rows)}, but its null policy is error; fill it, leave "
-            "those rows out, or train with the null policy missing or reject_row."
+            f"those rows out, or {again} with the null policy missing or reject_row."
         )
 
 
@@ -54,8 +59,17 @@ class UnseenLevel(Refused):
     """A category has levels that the model never saw. The user trains again or changes the policy."""
 
     @classmethod
-    def in_rows(cls, column: str, rows: int, *, levels: Sequence[str] = ()) -> Self:
+    def in_rows(
+        cls, column: str, rows: int, *, levels: Sequence[str] = (), is_registered: bool = False
+    ) -> Self:
         """Say how many rows hold unseen levels, and name some if they may be named."""
+        if is_registered:
+            return cls(
+                f"Column {column!r} holds levels that are not among the categories of the model's "
+                f"sample{named(levels)} in {counted(rows)}, and its unseen policy is error; leave those rows "
+                "out, register it with a sample that has them as categories, or with the unseen policy other "
+                "(NULL to the model) or reject_row."
+            )
         return cls(
             f"Column {column!r} holds levels that the model never saw{named(levels)} in {counted(rows)}, but "
             "its unseen policy is error; train again, or train with the unseen policy other or reject_row."
@@ -63,13 +77,24 @@ class UnseenLevel(Refused):
 
     @classmethod
     def too_often(
-        cls, column: str, rows: int, *, of_rows: int, tolerated: float, levels: Sequence[str] = ()
+        cls,
+        column: str,
+        rows: int,
+        *,
+        of_rows: int,
+        tolerated: float,
+        levels: Sequence[str] = (),
+        is_registered: bool = False,
     ) -> Self:
         """Say that the rate of unseen levels is above the tolerated one."""
+        again = (
+            "register it with a sample that has them as categories."
+            if is_registered
+            else "train again, or train with a higher tolerated rate."
+        )
         return cls(
             f"Column {column!r} holds levels that the model never saw{named(levels)} in {counted(rows)} of "
-            f"{of_rows:,} ({rows / of_rows:.1%}), more than the tolerated {tolerated:.1%}; train again, or "
-            "train with a higher tolerated rate."
+            f"{of_rows:,} ({rows / of_rows:.1%}), more than the tolerated {tolerated:.1%}; {again}"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -207,14 +206,12 @@ def tolerance_of(model: Any, *, is_exact: bool) -> float:
     return tolerance if is_exact or tolerance else SUMS_TOLERANCE
 
 
-def library_versions(model: Any) -> dict[str, str]:
-    """Give the versions of the libraries that the model's parts come from, beside skfleet's own."""
+def modules_of(model: Any) -> set[str]:
+    """Give the modules that the model's parts come from."""
     try:
-        modules = {type(part).__module__.partition(".")[0] for part in parts_of(model)}
+        return {type(part).__module__ for part in parts_of(model)}
     except Exception:  # noqa: BLE001  (as above)
-        modules = {type(model).__module__.partition(".")[0]}
-    found = {name: getattr(sys.modules.get(name), "__version__", None) for name in sorted(modules)}
-    return {name: known for name, known in found.items() if isinstance(known, str) and name != "sklearn"}
+        return {type(model).__module__}
 
 
 def single_threaded(model: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skfleet_common.contracts.columns import Column
-from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.errors import Refused, UsageError, shown
 from skfleet_common.model.arrays import canonical_array
 from skfleet_common.model.choices import NOWHERE, Origin
 from skfleet_common.model.estimators.fitting import listening
 from skfleet_common.model.evaluation.scores import score_histograms, scored_columns
 from skfleet_common.model.fingerprint import fingerprint
 from skfleet_common.model.fit import FittedBundle
+from skfleet_common.model.fitted_categories import categories_of_model
+from skfleet_common.model.fitted_encoders import check_levels, check_takes_columns
 from skfleet_common.model.frame_inputs import FrameBuilder
 from skfleet_common.model.golden import choose_golden, golden_bytes
 from skfleet_common.model.inputs import input_builder
@@ -35,6 +37,7 @@ from skfleet_common.model.manifest import (
     TransformedFeature,
 )
 from skfleet_common.model.offers import outputs_of, scores_of
+from skfleet_common.model.raw_profile import OWN_LEVELS
 from skfleet_common.model.refusals import counted
 from skfleet_common.model.registered import (
     GIVES_NOTHING,
@@ -43,7 +46,8 @@ from skfleet_common.model.registered import (
     guess_takes,
     labels_of_model,
     learning_of_model,
-    library_versions,
+    modules_of,
+    names_of_inputs,
     single_threaded,
     targets_of_model,
     tolerance_of,
@@ -52,7 +56,10 @@ from skfleet_common.model.sample_columns import Registration, inputs_of, raw_fea
 from skfleet_common.model.sample_figures import sample_figures
 from skfleet_common.model.scoring import Scorer
 from skfleet_common.model.trial import blaming_sample, check_repeatable, outputs_a_row, scorable_rows
-from skfleet_common.model.versions import current_versions
+from skfleet_common.model.versions import current_versions, library_versions
+
+#: A figure that is so near to that of chance, or below it, is no proof of anything.
+_HARDLY_BETTER = 0.05
 
 #: Fewer rows are scored several times over, so that the speed is not that of the first call.
 _TIMED_ROWS = 2_000
@@ -73,6 +80,7 @@ def describe_model(
         Refused: it is no model, does not fit the sample, or predicts otherwise when it is asked again.
     """
     check_model(model, named=named)
+    check_takes_columns(model)
     if sample.num_rows == 0:
         raise Refused("The sample has no rows, so nothing shows what the model does; give it some.")
     with listening("The model") as heard:
@@ -87,11 +95,13 @@ def _described(
     learning = learning_of_model(model)
     takes = asked.takes or guess_takes(model)
     inputs, roles = inputs_of(model, columns, asked, takes=takes)
+    asked = replace(asked, categories={**asked.categories, **categories_of_model(model, inputs)})
     features = raw_features(sample, inputs, asked)
     table = sample.select([feature.column for feature in features])
     with blaming_sample():
         built = input_builder(model, features, takes)[0].build(table)
         X = built.X[~np.isin(np.arange(len(built.X)), list(built.rejects))]
+        encodes, notes = check_levels(model, X, [feature.column for feature in features])
         targets = _targets(model, X, asked, learning)
         scores = scores_of(model, targets, X)
         outputs, more = outputs_of(
@@ -118,7 +128,7 @@ def _described(
         model=described(model),
         takes=takes,
         tolerance=tolerance_of(model, is_exact=is_exact),
-        versions=current_versions() | library_versions(model),
+        versions=current_versions() | library_versions(modules_of(model)),
         skew_policy=asked.skew_policy,
         columns=roles,
         features=features,
@@ -146,8 +156,35 @@ def _described(
         pipeline=model,
         golden=golden_bytes(rows.take(choose_golden(rows, features, seed=asked.seed)), scorer),
         metrics=figures,
-        warnings=(f"The model rejects {counted(left)} of the sample.",) if left else (),
+        warnings=(
+            *([f"The model rejects {counted(left)} of the sample."] if left else []),
+            *notes,
+            *([OWN_LEVELS] if encodes or _takes_own_levels(features) else []),
+            *_notes_of_order(model, features, takes, figures),
+        ),
     )
+
+
+def _takes_own_levels(features: Sequence[Feature]) -> bool:
+    return any(feature.dtype is LogicalDtype.TEXT and feature.levels is None for feature in features)
+
+
+def _notes_of_order(
+    model: Any, features: Sequence[Feature], takes: Takes, figures: Mapping[str, Any]
+) -> list[str]:
+    """Say in which order a model that knows no names is given its columns, and if that looks wrong."""
+    if takes is not Takes.ARRAY or names_of_inputs(model) is not None or len(features) < 2:  # noqa: PLR2004
+        return []
+    listed = ", ".join(feature.column for feature in features)
+    notes = [f"The model names no columns; it is given {shown(listed)}, in this order."]
+    for figure, said, chance in (("roc_auc", "ROC AUC", 0.5), ("r2", "R²", 0.0)):
+        value = figures.get(figure)
+        if value is not None and value < chance + _HARDLY_BETTER:
+            notes.append(
+                f"On the sample the model is hardly better than chance ({said} {value:.3f}); see that the "
+                "sample's columns are those of its fit, in their order."
+            )
+    return notes
 
 
 def _targets(model: Any, X: Any, asked: Registration, learning: Learning) -> tuple[Target, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, nearest
@@ -33,6 +34,7 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
         UsageError: the names contradict each other.
     """
     _check_names(columns)
+    choices = with_source_categories(choices, columns)
     by_name = {column.name: column for column in columns}
     weight = choices.weight
     named = {
@@ -71,6 +73,17 @@ def assign_roles(columns: Sequence[Column], choices: FitChoices) -> tuple[InputC
     if not features:
         raise Refused("No column is left to be a feature; exclude fewer columns.")
     return roles
+
+
+def with_source_categories(choices: FitChoices, columns: Sequence[Column]) -> FitChoices:
+    """Give the choices with the columns that their source calls categories, unless others were made."""
+    taken = {*choices.targets, *choices.id_columns, *choices.exclude, *choices.categorical, choices.weight}
+    found = []
+    for column in columns:
+        asked = choices.features.of(column.name)
+        if column.is_category and column.name not in taken and asked.kind is None and asked.scale is None:
+            found.append(column.name)
+    return replace(choices, categorical=(*choices.categorical, *found))
 
 
 def columns_to_read(roles: Iterable[InputColumn], *, ids: bool = False) -> list[str]:

@@ -11,10 +11,16 @@ import pyarrow as pa
 from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, nearest, shown
 from skfleet_common.model.arrays import canonical_array, missing
+from skfleet_common.model.blanks import blanks_of
 from skfleet_common.model.frame_inputs import NUMERIC
 from skfleet_common.model.manifest import Feature, FeatureKind, InputColumn, Levels, Role, Takes
 from skfleet_common.model.model_file import ModelFormat
-from skfleet_common.model.policies import NullPolicy, UnseenPolicy, policy_by_column
+from skfleet_common.model.policies import (
+    DEFAULT_TOLERATED_UNSEEN,
+    NullPolicy,
+    UnseenPolicy,
+    policy_by_column,
+)
 from skfleet_common.model.registered import count_of_inputs, names_of_inputs
 from skfleet_common.model.versions import SkewPolicy
 
@@ -105,7 +111,8 @@ def raw_features(sample: pa.Table, inputs: Sequence[Column], asked: Registration
     unseen = policy_by_column(UnseenPolicy, asked.unseen_policy, names)
     features = []
     for column in inputs:
-        flags = missing(canonical_array(sample, column.name, column.dtype))
+        array = canonical_array(sample, column.name, column.dtype)
+        flags = missing(array)
         count = 0 if flags is None else int(flags.sum())
         # Whole numbers and booleans change their dtype when a NULL comes among them.
         is_strict = column.dtype in {LogicalDtype.INTEGER, LogicalDtype.BOOLEAN} and not count
@@ -117,8 +124,10 @@ def raw_features(sample: pa.Table, inputs: Sequence[Column], asked: Registration
                 kind=FeatureKind.RAW,
                 nulls=nulls.get(column.name, NullPolicy.ERROR if is_strict else NullPolicy.MISSING),
                 training_nulls=count,
+                blanks=blanks_of(array, column.warehouse_type),
                 levels=None if categories is None else Levels(dtype=column.dtype, values=categories),
                 unseen=None if categories is None else unseen.get(column.name, UnseenPolicy.ERROR),
+                tolerated_unseen=None if categories is None else DEFAULT_TOLERATED_UNSEEN,
             )
         )
     return tuple(features)

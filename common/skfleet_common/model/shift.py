@@ -163,4 +163,8 @@ def _of_rejects(manifest: FeatureManifest, sketch: Sketch) -> ColumnShift:
     share = known.rows_rejected / rows if rows else 0.0
     expected = [Expected("not rejected", 1.0 - share), Expected("rejected", share)]
     counts = (sketch.rows, sketch.rejected_rows)
-    return _column(REJECTED, expected, counts, trained=rows, kind=ShiftKind.REJECTS)
+    column = _column(REJECTED, expected, counts, trained=rows, kind=ShiftKind.REJECTS)
+    every = sketch.rows + sketch.rejected_rows
+    # Both bins say the same; people ask for this one.
+    most = BinShift(label="rejected", trained=share, scored=sketch.rejected_rows / every)
+    return column.model_copy(update={"most": most})

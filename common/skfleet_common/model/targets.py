@@ -18,6 +18,7 @@ from skfleet_common.model.classes import class_values
 from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.estimators.families import FAMILIES
 from skfleet_common.model.manifest import InputColumn, Learning, Levels, Target
+from skfleet_common.model.refusals import counted
 
 #: Integers with more different values than this are amounts, not classes, unless the model's name says so.
 MAX_INTEGER_CLASSES = 20
@@ -54,7 +55,7 @@ def rows_with_target(table: pa.Table, column: InputColumn) -> npt.NDArray[np.boo
         infinite = np.isinf(numbers(array))
         if infinite.any():
             raise Refused(
-                f"The target {column.name!r} is infinite in {int(infinite.sum()):,} rows; leave them out."
+                f"The target {column.name!r} is infinite in {counted(int(infinite.sum()))}; leave them out."
             )
     return present
 

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.model.arrays import FloatArray, canonical_array, missing, numbers
+from skfleet_common.model.blanks import is_padded, padded_length, without_blanks
 from skfleet_common.model.column_policies import Policies
 from skfleet_common.model.estimators.asked import AskedModel
 from skfleet_common.model.features import unusable
 from skfleet_common.model.manifest import Feature, InputColumn, Role
-from skfleet_common.model.notices import Notice
+from skfleet_common.model.notices import Notice, NoticeKind
 from skfleet_common.model.policies import NullPolicy
 from skfleet_common.model.profile import Profiled, profile_columns
 from skfleet_common.model.raw_profile import raw_columns
@@ -59,6 +61,7 @@ def prepare(
     """
     if frame.num_rows == 0:
         raise Refused("The table has no rows to train on; check --table and --where.")
+    frame, columns, padded = _unpadded(frame, columns)
     target_columns = [column for column in columns if column.role is Role.TARGET]
     target_columns.sort(key=lambda column: list(targets).index(column.name))
     present, warnings = _rows_with_targets(frame, target_columns)
@@ -71,6 +74,7 @@ def prepare(
     rejected = table.num_rows - int(fit.sum())
     table = table.filter(pa.array(fit))
     found = targets_of(table, target_columns, model)
+    notices = (*padded, *profiled.notices)
     return TrainingRows(
         table=table,
         positions=np.flatnonzero(present)[fit],
@@ -80,9 +84,34 @@ def prepare(
         weights=_weights(table, columns),
         rows_without_target=without_target,
         rows_rejected=rejected,
-        warnings=(*warnings, *(notice.sentence for notice in profiled.notices), *found.warnings),
-        notices=profiled.notices,
+        warnings=(*warnings, *(notice.sentence for notice in notices), *found.warnings),
+        notices=notices,
     )
+
+
+def _unpadded(
+    frame: pa.Table, columns: Sequence[InputColumn]
+) -> tuple[pa.Table, tuple[InputColumn, ...], list[Notice]]:
+    """Leave aside the blanks with which files and drivers give ``character(n)``; a reader gives none."""
+    told: list[InputColumn] = []
+    notices: list[Notice] = []
+    for column in columns:
+        told.append(column)
+        if column.dtype is not LogicalDtype.TEXT or column.role not in {Role.FEATURE, Role.TARGET}:
+            continue
+        array = canonical_array(frame, column.name, column.dtype)
+        length = None if is_padded(column.warehouse_type) else padded_length(array)
+        if length is None:
+            continue
+        position = frame.schema.get_field_index(column.name)
+        frame = frame.set_column(position, column.name, without_blanks(array))
+        told[-1] = column.model_copy(update={"warehouse_type": f"character({length})"})
+        sentence = (
+            f"Column {column.name!r}: all texts are filled up with blanks to a length of {length:,}, like "
+            f"character({length}); blanks at their end do not count."
+        )
+        notices.append(Notice(column.name, NoticeKind.PADDED, sentence))
+    return frame, tuple(told), notices
 
 
 def _rows_with_targets(

@@ -15,6 +15,9 @@ from skfleet_common.model.arrays import FloatArray
 from skfleet_common.model.estimators.traits import SUMS_TOLERANCE
 from skfleet_common.model.scoring import Scorer
 
+#: What LightGBM says where it was fitted on pandas categories and is given none.
+_OTHER_CATEGORIES = "categorical_feature do not match"
+
 #: Rows that are also scored one by one.
 _ALONE = 8
 
@@ -30,9 +33,12 @@ def blaming_sample() -> Iterator[None]:
         raise Refused("The model is not fitted, so it predicts nothing; fit it before it is saved.") from exc
     except Exception as exc:
         said = shown(str(exc).strip().split("\n")[0])
+        wanted = "a sample with the columns and types that it was fitted on"
+        if _OTHER_CATEGORIES in said:
+            # A Pipeline does not tell which of its columns they are.
+            wanted = "a DataFrame as the sample (fleet.register), with the pandas categories of its fit"
         raise Refused(
-            f"The model cannot score the sample ({type(exc).__name__}: {said}); give a sample with the "
-            "columns and types that it was fitted on."
+            f"The model cannot score the sample ({type(exc).__name__}: {said}); give {wanted}."
         ) from exc
 
 

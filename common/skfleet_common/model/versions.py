@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from skfleet_common.contracts.errors import NotReproducibleHere, shown
 
 #: The libraries whose version can change what a model computes or how it is read.
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "joblib", "skops", "skfleet")
 
-#: Those of the extra ``boosting``, which count only where a model is made of them.
-OPTIONAL_LIBRARIES = ("lightgbm", "xgboost")
+#: Those of the extra ``boosting``, which count only where a model is made of them, and the packages that each
+#: may come in.
+OPTIONAL_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
 
 #: By policy, how many leading parts of the version must agree. What is not listed may differ: golden
 #: rows are replayed anyway, and say more about a reader than its version numbers do.
@@ -39,13 +47,28 @@ def current_versions() -> dict[str, str]:
 
 def host_versions() -> dict[str, str]:
     """Give :func:`current_versions`, and those of the optional libraries that are installed here."""
-    found = current_versions()
-    for name in OPTIONAL_LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return current_versions() | {
+        name: found for name in OPTIONAL_LIBRARIES if (found := _optional_version(name)) is not None
+    }
+
+
+def library_versions(modules: Iterable[str]) -> dict[str, str]:
+    """Give the versions of the libraries that modules are of, beside those of :func:`current_versions`."""
+    found: dict[str, str | None] = {}
+    for name in sorted({module.partition(".")[0] for module in modules} - {"sklearn"}):
+        own = getattr(sys.modules.get(name), "__version__", None)
+        found[name] = _optional_version(name) if name in OPTIONAL_LIBRARIES else own
+    return {name: known for name, known in found.items() if isinstance(known, str)}
+
+
+def _optional_version(name: str) -> str | None:
+    """Give the version of an optional library, whichever package it came in; None if it is not here."""
+    for package in OPTIONAL_LIBRARIES[name]:
+        with suppress(PackageNotFoundError):
+            return version(package)
+    if find_spec(name) is None:
+        return None
+    return str(import_module(name).__version__)
 
 
 def check_versions(
@@ -68,8 +91,9 @@ def check_versions(
         if policy is SkewPolicy.WARN:
             warnings.append(f"The bundle was made with {library} {then}, but here is {now}.")
             continue
+        extra = "skfleet[boosting] with " if library in OPTIONAL_LIBRARIES else ""
         raise NotReproducibleHere(
             f"The bundle was made with {library} {then}, but here is {now}, which its skew policy "
-            f"{policy} does not allow; install {library} {then} here, or train it again."
+            f"{policy} does not allow; install {extra}{library} {then} here, or train it again."
         )
     return warnings

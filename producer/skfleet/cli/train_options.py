@@ -89,8 +89,8 @@ Types = Annotated[
     list[str] | None,
     typer.Option(
         "--type",
-        help="COLUMN=integer|float|decimal|boolean|text|date|time|timestamp|timestamptz, where the source "
-        "says otherwise; may repeat.",
+        help="COLUMN=integer|float|real|decimal|boolean|text|date|time|timestamp|timestamptz, where the "
+        "source says otherwise; may repeat.",
         rich_help_panel=_COLUMNS,
     ),
 ]

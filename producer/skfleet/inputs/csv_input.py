@@ -15,9 +15,9 @@ from skfleet.inputs.files import InputFile, label_of
 from skfleet.inputs.memory import needed_bytes, refuse_too_large
 from skfleet.inputs.sample import Picked, Sample
 from skfleet.inputs.tally import Finding, Oddities
-from skfleet.inputs.types import types_by_column, word_of
+from skfleet.inputs.types import types_by_column
 from skfleet.progress import Steps
-from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.columns import Column, LogicalDtype, type_word
 from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.files.spellings import as_type
 from skfleet_common.files.types import file_column
@@ -142,7 +142,7 @@ class CsvInput:
             return as_type(array, dtype)
         except pa.ArrowInvalid as exc:
             raise Refused(
-                f"{self.label}: column {name!r} is to be {word_of(dtype)}, but holds values that are not; "
+                f"{self.label}: column {name!r} is to be {type_word(dtype)}, but holds values that are not; "
                 "correct them, or name another --type."
             ) from exc
 
@@ -159,7 +159,7 @@ class CsvInput:
                 f"NULL with --null-text, or take the column as text with --type {name}=text."
             )
         raise Refused(
-            f"{self.label}: column {name!r} is to be {word_of(finding.dtype)}, but holds {where}; correct "
+            f"{self.label}: column {name!r} is to be {type_word(finding.dtype)}, but holds {where}; correct "
             "them, make them NULL with --null-text, or name another --type."
         )
 

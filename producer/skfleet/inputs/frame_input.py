@@ -109,7 +109,9 @@ def _column(name: str, series: pd.Series) -> Column:
     if dtype is LogicalDtype.OTHER:
         return Column(name=name, warehouse_type=str(series.dtype), dtype=dtype)
     # A mixture is called text, and refused when it is to be read: it is not left out in silence.
-    return file_column(name, dtype or LogicalDtype.TEXT)
+    column = file_column(name, dtype or LogicalDtype.TEXT)
+    is_category = dtype is LogicalDtype.INTEGER and isinstance(series.dtype, pd.CategoricalDtype)
+    return column.model_copy(update={"is_category": True}) if is_category else column
 
 
 def _check_names(names: list[Any]) -> None:

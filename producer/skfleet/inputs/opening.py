@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from skfleet.files.found import find_files
 from skfleet.inputs.asked import InputAsked
 from skfleet.inputs.csv_input import CsvInput, CsvOptions
 from skfleet.inputs.dialect import check_delimiter
-from skfleet.inputs.files import InputFile, is_pattern, local_files
+from skfleet.inputs.files import InputFile, local_files
 from skfleet.inputs.frame_input import FrameInput
 from skfleet.inputs.parquet_input import ParquetInput
 from skfleet.inputs.port import TrainingInput
@@ -19,7 +20,8 @@ from skfleet.inputs.sample import Sample
 from skfleet.inputs.table_input import TableInput
 from skfleet.inputs.types import check_types
 from skfleet.progress import Steps
-from skfleet_common.aws.user_files import SCHEME, ObjectUrl, UserFiles
+from skfleet_common.aws.user_files import SCHEME, UserFiles
+from skfleet_common.aws.user_objects import UserObjects
 from skfleet_common.files.text_stream import check_encoding
 from skfleet_common.tables.port import Warehouse
 
@@ -97,8 +99,7 @@ def _files(
 
 
 def _downloaded(files: UserFiles, name: str, *, stack: ExitStack, steps: Steps) -> list[InputFile]:
-    asked = ObjectUrl.parse(name)
-    urls = files.matching(asked) if is_pattern(asked.key) else [asked]
+    urls = [it.url for it in find_files(UserObjects(files), [name])]
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skfleet-input-")))
     found: list[InputFile] = []
     for number, url in enumerate(urls):

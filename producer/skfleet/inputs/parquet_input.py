@@ -154,7 +154,16 @@ def _columns(schema: pa.Schema, file: InputFile) -> tuple[Column, ...]:
                 f"{file.label} has {schema.names.count(name)} columns called {shown(name)!r}; "
                 "rename all but one."
             )
-    return tuple(column_of_field(field) for field in schema)
+    # A file keeps dictionaries of texts alone; of others, pandas writes down what they were.
+    told = (schema.pandas_metadata or {}).get("columns", [])
+    categories = {column["field_name"] for column in told if column.get("pandas_type") == "categorical"}
+    columns = (column_of_field(field) for field in schema)
+    return tuple(
+        column.model_copy(update={"is_category": True})
+        if column.name in categories and column.dtype is LogicalDtype.INTEGER
+        else column
+        for column in columns
+    )
 
 
 def _refuse_other_columns(

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from skfleet.inputs.port import TrainingInput
 from skfleet.inputs.tally import Tally
-from skfleet.inputs.types import types_by_column, word_of
+from skfleet.inputs.types import types_by_column
 from skfleet.progress import Steps
-from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.contracts.columns import Column, LogicalDtype, type_word
 from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.files.spellings import as_type
 from skfleet_common.files.types import file_column
@@ -37,7 +37,7 @@ def retyped(source: TrainingInput, types: Mapping[str, LogicalDtype]) -> Trainin
         if wanted is not column.dtype and not _is_possible(column.dtype, wanted):
             raise Refused(
                 f"{source.label}: column {shown(column.name)!r} is {column.warehouse_type}, which cannot be "
-                f"read as {word_of(wanted)}; name another --type, or convert it at its source."
+                f"read as {type_word(wanted)}; name another --type, or convert it at its source."
             )
     return RetypedInput(source, asked) if asked else source
 
@@ -123,8 +123,8 @@ class RetypedInput:
     def _not_all(self, column: Column, wanted: LogicalDtype, *, such_as: str | None = None) -> Refused:
         example = "" if such_as is None else f" ({shown(such_as)!r})"
         return Refused(
-            f"{self.label}: column {shown(column.name)!r} is to be {word_of(wanted)}, but holds values that "
-            f"are not{example}; correct them, or name another --type."
+            f"{self.label}: column {shown(column.name)!r} is to be {type_word(wanted)}, but holds values "
+            f"that are not{example}; correct them, or name another --type."
         )
 
 

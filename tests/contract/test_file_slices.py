@@ -1,0 +1,245 @@
+"""Slices of files on S3: found, planned without being read, and read as they were planned, or refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.contract.aws_emulator import new_settings
+from tests.contract.scripted_endpoint import Answer, scripted_endpoint
+from tests.contract.sparse_store import ROW_BYTES, sparse_store
+
+from skfleet.files.csv_source import CsvAsked, CsvSource
+from skfleet.files.found import find_files
+from skfleet.files.parquet_source import ParquetSource
+from skfleet_common.aws.clients import open_clients
+from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.user_files import ObjectUrl, UserFiles
+from skfleet_common.aws.user_objects import UserObject, UserObjects
+from skfleet_common.contracts.chunks import ChunkPlan, TableName
+from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, UsageError
+from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
+from skfleet_common.contracts.slices import ObjectSlice
+from skfleet_common.files.reader import SliceReader
+from skfleet_common.tables.port import SourceBatch
+
+BUCKET = "slices"
+NAME = TableName(schema_name="", name="s3://slices/it")
+
+
+@pytest.fixture
+def objects(cloud: Cloud) -> Iterator[UserObjects]:
+    """A bucket of the user's own beside the fleet's."""
+    client = cloud.store.client
+    client.create_bucket(Bucket=BUCKET)
+    yield UserObjects(UserFiles(client, cloud.store.where))
+    for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+
+
+def put(objects: UserObjects, key: str, body: bytes) -> str:
+    objects.client.put_object(Bucket=BUCKET, Key=key, Body=body)
+    return f"s3://{BUCKET}/{key}"
+
+
+def csv_source(objects: UserObjects, *names: str, **asked: Any) -> CsvSource:
+    found = find_files(objects, names)
+    return CsvSource.open(objects, found, CsvAsked(**asked), name=NAME, manifests=[], id_names=())
+
+
+def parquet_source(objects: UserObjects, *names: str) -> ParquetSource:
+    return ParquetSource.open(objects, find_files(objects, names), name=NAME, manifests=[], id_names=())
+
+
+def batches(
+    objects: UserObjects, source: CsvSource | ParquetSource, plan: ChunkPlan, *names: str
+) -> Iterator[SourceBatch]:
+    files = source.read_from(()).files
+    assert files is not None
+    for chunk in plan.chunks:
+        assert isinstance(chunk.range, ObjectSlice)
+        yield from SliceReader(objects, files).read(chunk.range, features=(), verbatim=names, batch_rows=777)
+
+
+def values(
+    objects: UserObjects, source: CsvSource | ParquetSource, plan: ChunkPlan, *names: str
+) -> list[tuple[str, ...]]:
+    return [
+        row
+        for batch in batches(objects, source, plan, *names)
+        for row in zip(*(column.to_pylist() for column in batch.verbatim.columns), strict=True)
+    ]
+
+
+def test_a_plan_of_ten_gigabytes_reads_windows_alone() -> None:
+    with sparse_store(10 * 1024**3 // ROW_BYTES) as store:
+        clients = open_clients(new_settings(store.url))
+        objects = UserObjects(UserFiles(clients.s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        plan = source.plan(lambda _: 1_000_000)
+        assert len(plan.chunks) == pytest.approx(store.rows / 1_000_000, rel=0.05)
+        assert plan.rows == pytest.approx(store.rows, rel=0.02)
+        assert not plan.rows_are_exact
+        assert all(chunk.rows == pytest.approx(1_000_000, rel=0.05) for chunk in plan.chunks)
+        parts = [chunk.range.parts[0] for chunk in plan.chunks if isinstance(chunk.range, ObjectSlice)]
+        edges = [0, *(part.span.stop for part in parts)]
+        assert [part.span.first for part in parts] == edges[:-1]
+        assert edges[-1] == store.size_bytes
+        # A look at the head, which is also what tells whether it is a manifest, and a window at each cut.
+        assert store.sent_bytes < 1_000_000 + 17_000 * len(plan.chunks)
+        assert all(request.startswith(("HEAD", "GET")) for request in store.requests)
+
+
+def test_a_slice_of_any_size_is_read_in_bounded_memory() -> None:
+    with sparse_store(4_000_000) as store:
+        clients = open_clients(new_settings(store.url))
+        objects = UserObjects(UserFiles(clients.s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv", whole_files=True)
+        plan = source.plan(lambda _: 10**9)
+        assert len(plan.chunks) == 1
+        rows = most = 0
+        for batch in batches(objects, source, plan, "id"):
+            rows += batch.verbatim.num_rows
+            most = max(most, pa.total_allocated_bytes())
+        assert rows == store.rows
+        assert most < 64 * 1024**2 < store.size_bytes / 3
+
+
+def test_a_file_that_changed_or_is_gone_is_refused_by_name(objects: UserObjects) -> None:
+    url = put(objects, "a.csv", b"n,t\n1,x\n2,y\n")
+    source = csv_source(objects, url)
+    plan = source.plan(lambda _: 10)
+    assert values(objects, source, plan, "n", "file", "row") == [("1", url, "1"), ("2", url, "2")]
+    put(objects, "a.csv", b"n,t\n1,x\n3,y\n")
+    with pytest.raises(SourceChanged, match=r"a\.csv is not the file any more"):
+        values(objects, source, plan, "n")
+    objects.client.delete_object(Bucket=BUCKET, Key="a.csv")
+    with pytest.raises(SourceChanged, match=r"a\.csv is gone"):
+        values(objects, source, plan, "n")
+
+
+def test_files_are_named_by_prefix_pattern_and_manifest(objects: UserObjects) -> None:
+    urls = [put(objects, f"in/{name}.csv", b"n,t\n%d,x\n" % number) for number, name in enumerate("abc")]
+    for hidden in ("in/_SUCCESS", "in/.part.csv", "in/_tmp/d.csv"):
+        put(objects, hidden, b"")
+    entries = [{"url": url, "mandatory": True, "meta": {"content_length": 8}} for url in urls]
+    unload = put(objects, "manifests/unload", json.dumps({"entries": entries}).encode())
+    listed = put(objects, "manifests/list.txt", "\n".join(urls).encode())
+    for names in ([f"s3://{BUCKET}/in/"], [f"s3://{BUCKET}/in/[abc].csv"], [unload], [listed], urls):
+        assert [str(it) for it in find_files(objects, names)] == urls
+    source = csv_source(objects, f"s3://{BUCKET}/in/")
+    assert [n for n, _ in values(objects, source, source.plan(lambda _: 10), "n", "t")] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase"),
+    [
+        ("s3://slices/none/", "no object below"),
+        ("s3://slices/*.tsv", "No object matches"),
+        ("s3://slices/torn.manifest", "names what is not there: There is no object s3://slices/gone.csv"),
+        ("s3://slices/stale.manifest", "changed since"),
+        ("s3://slices/odd.manifest", "is no manifest"),
+        ("s3://nobodys/in/", "There is no bucket nobodys"),
+    ],
+)
+def test_what_is_not_there_is_said(objects: UserObjects, name: str, phrase: str) -> None:
+    url = put(objects, "a.csv", b"n\n1\n")
+    put(objects, "torn.manifest", b'{"entries": [{"url": "s3://slices/gone.csv"}]}')
+    put(objects, "odd.manifest", b'{"entries": [{"uri": 1}]}')
+    stale = {"entries": [{"url": url, "meta": {"content_length": 9}}]}
+    put(objects, "stale.manifest", json.dumps(stale).encode())
+    with pytest.raises(Refused) as refused:
+        find_files(objects, [name])
+    assert phrase in str(refused.value)
+
+
+def test_a_file_that_is_named_twice_is_refused(objects: UserObjects) -> None:
+    url = put(objects, "a.csv", b"n\n1\n")
+    with pytest.raises(Refused, match="named twice"):
+        find_files(objects, [url, "s3://slices/*.csv"])
+    with pytest.raises(UsageError, match="no address on S3"):
+        find_files(objects, ["a.csv"])
+
+
+def test_columns_may_stand_in_another_order_but_not_be_others(objects: UserObjects) -> None:
+    put(objects, "one.csv", b"n,t\n1,x\n")
+    put(objects, "two.csv", b't,n\n"a, b",2\n')
+    source = csv_source(objects, "s3://slices/*.csv")
+    plan = source.plan(lambda _: 10)
+    assert len(plan.chunks) == 1
+    assert values(objects, source, plan, "n", "t") == [("1", "x"), ("2", "a, b")]
+    put(objects, "two.csv", b"n,u\n1,x\n")
+    with pytest.raises(Refused, match=r"one.csv has a column 't' and s3://slices/two.csv has none"):
+        csv_source(objects, "s3://slices/*.csv")
+
+
+def test_parquet_is_read_by_row_groups_that_are_numbered(objects: UserObjects) -> None:
+    for name in ("1", "2"):
+        raw = io.BytesIO()
+        table = pa.table({"n": pa.array(range(1_000)), "ü 漢": ["x"] * 1_000, "left out": [[1]] * 1_000})
+        pq.write_table(table, raw, row_group_size=300)
+        put(objects, f"{name}.parquet", raw.getvalue())
+    source = parquet_source(objects, "s3://slices/*.parquet")
+    plan = source.plan(lambda _: 600)
+    assert [chunk.rows for chunk in plan.chunks] == [600, 400, 600, 400]
+    assert plan.rows_are_exact
+    found = values(objects, source, plan, "n", "row", "ü 漢", "file")
+    expected = [(str(n), str(n + 1), "x", f"s3://slices/{f}.parquet") for f in "12" for n in range(1_000)]
+    assert found == expected
+
+
+def test_parquet_files_of_other_types_are_refused_by_name(objects: UserObjects) -> None:
+    for name, array in (("1", pa.array([1])), ("2", pa.array(["x"]))):
+        raw = io.BytesIO()
+        pq.write_table(pa.table({"n": array}), raw)
+        put(objects, f"{name}.parquet", raw.getvalue())
+    with pytest.raises(Refused, match=r"bigint in s3://slices/1.parquet and text in s3://slices/2.parquet"):
+        parquet_source(objects, "s3://slices/*.parquet")
+    put(objects, "2.parquet", b"PAR1 and no more")
+    with pytest.raises(Refused, match=r"s3://slices/2\.parquet is no Parquet file"):
+        parquet_source(objects, "s3://slices/*.parquet")
+
+
+def test_no_message_of_many_small_files_outgrows_its_size(objects: UserObjects) -> None:
+    for number in range(120):
+        put(objects, f"{'漢' * 40}/{number}.csv", b"n\n1\n")
+    source = csv_source(objects, f"s3://{BUCKET}/{'漢' * 40}/")
+    plan = source.plan(lambda _: 10_000)
+    assert len(plan.chunks) > 1
+    for chunk in plan.chunks:
+        message = ChunkMessage(
+            job="j" * 64, run=10**6, position=chunk.number, run_chunks=10**6, chunk=chunk, failures=1_000
+        )
+        assert len(encode(message)) < MAX_MESSAGE_BYTES
+    assert len(values(objects, source, plan, "n")) == 120
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "phrase"),
+    [
+        (403, "AccessDenied", "AWS denies s3:ListBucket on s3://theirs/in/"),
+        (301, "PermanentRedirect", "is in another region"),
+        (403, "ExpiredToken", "log in again"),
+    ],
+)
+def test_a_refusal_of_s3_names_the_action_that_is_missing(status: int, code: str, phrase: str) -> None:
+    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+    with scripted_endpoint([Answer(body, status)] * 6) as endpoint:
+        clients = open_clients(new_settings(endpoint.url))
+        with pytest.raises(EnvironmentFault) as refused:
+            find_files(UserObjects(UserFiles(clients.s3, endpoint.url)), ["s3://theirs/in/"])
+    assert phrase in str(refused.value)
+
+
+def test_a_part_that_may_not_be_read_names_the_action() -> None:
+    body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    with scripted_endpoint([Answer(body, 403)] * 3) as endpoint:
+        objects = UserObjects(UserFiles(open_clients(new_settings(endpoint.url)).s3, endpoint.url))
+        with pytest.raises(EnvironmentFault, match=r"s3:GetObject on s3://theirs/a.csv"):
+            objects.bytes_of(UserObject(ObjectUrl.parse("s3://theirs/a.csv"), 10, '"5f"'), 0, 10)
