@@ -21,7 +21,8 @@ FROM pg_catalog.pg_class_info c JOIN pg_catalog.pg_namespace n ON n.oid = c.reln
 WHERE n.nspname = %s AND c.relname = %s
 """
 
-# Leaves out tables without rows ("SVV_TABLE_INFO").
+# Leaves out tables without rows, and is for superusers, unless they grant it to others ("SVV_TABLE_INFO").
+_MAY_SEE = "SELECT has_table_privilege('svv_table_info', 'SELECT')"
 _AUTOMATIC = """
 SELECT encoded, sortkey1 FROM svv_table_info WHERE "schema" = %s AND "table" = %s
 """
@@ -43,7 +44,7 @@ WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 class Automatic:
     """Which of a table's properties are Redshift's to choose."""
 
-    encodings: bool = True
+    encodings: bool = False
     sort_keys: bool = False
 
 
@@ -57,7 +58,7 @@ class Build:
     sort_keys: tuple[str, ...] = ()
     is_interleaved: bool = False
     #: What Redshift chose, and goes on choosing.
-    automatic: Automatic = Automatic()
+    automatic: Automatic = Automatic(encodings=True)
     #: By column, with its type; empty where Redshift chooses.
     encodings: Mapping[str, tuple[OutputType | None, str]] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Build:
 def build_of(cursor: Cursor, table: TableName, oid: int, *, automatic: Automatic | None = None) -> Build:
     """Read how a table is built; what is ``automatic`` takes seconds to learn, so it is not learnt twice."""
     cursor.execute(_STYLE, (table.schema_name, table.name))
-    ((style,),) = cursor.fetchall()
+    (style,) = cursor.fetchone() or (None,)
     automatic = automatic or _automatic(cursor, table)
     cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(table.schema_name)))
     cursor.execute(_COLUMNS, (table.schema_name, table.name))
@@ -118,14 +119,25 @@ def build_of(cursor: Cursor, table: TableName, oid: int, *, automatic: Automatic
         automatic=automatic,
         encodings={}
         if automatic.encodings
-        else {name: (spelled_type(kind.strip()), encoding.strip()) for name, kind, encoding, *_ in columns},
+        else {
+            name: (spelled_type(kind.strip()), _encoding(encoding)) for name, kind, encoding, *_ in columns
+        },
         defaults=dict(cursor.fetchall()),
     )
 
 
+def _encoding(shown: str) -> str:
+    """Give an encoding as CREATE TABLE takes it; PG_TABLE_DEF calls RAW none."""
+    return {"none": "raw"}.get(shown.strip(), shown.strip())
+
+
 def _automatic(cursor: Cursor, table: TableName) -> Automatic:
+    """Learn what Redshift chooses; where nobody says, the table stays as it is."""
+    cursor.execute(_MAY_SEE)
+    if cursor.fetchone() != (True,):
+        return Automatic()
     cursor.execute(_AUTOMATIC, (table.schema_name, table.name))
-    encoded, first_sort_key = cursor.fetchone() or ("AUTO", None)
+    encoded, first_sort_key = cursor.fetchone() or ("", "")
     return Automatic(
         encodings="AUTO" in encoded.upper(),
         sort_keys=str(first_sort_key or "").upper().startswith("AUTO"),
