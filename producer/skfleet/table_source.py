@@ -71,7 +71,11 @@ class TableSource:
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Cut the table at split keys, each range with its exact number of rows."""
         histogram = self.warehouse.keys.histogram(
-            self.selection, self.split_column.name, chunk_rows=chunk_rows(self.likely_rows)
+            self.selection,
+            self.split_column.name,
+            chunk_rows=chunk_rows(self.likely_rows),
+            # What tells the rows of one key apart.
+            hash_columns=[column.name for column in self.id_columns if column.name != self.split_column.name],
         )
         plan = plan_chunks(histogram, chunk_rows=chunk_rows(histogram.rows))
         self._notes = self.reading.notes + check_layout(

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.redshift_statements import parsed, system_names
 from tests.contract.warehouse_place import REDSHIFT, RedshiftSchema
 
-from skfleet_common.contracts.chunks import IdRange
+from skfleet.plan import plan_chunks
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.port import RowSample, Selection
 
@@ -54,10 +54,11 @@ def work_with(place: RedshiftSchema, name: str) -> None:
     warehouse.keys.feature_counts(source, [name, "k"], categorical=[name, "k"])
     for key in (name, "r", "k", "day") if name == NAMES[0] else (name,):
         for chunk_rows in (300, 1_000):
-            histogram = warehouse.keys.histogram(source, key, chunk_rows=chunk_rows)
+            others = [name] if key != name else []
+            histogram = warehouse.keys.histogram(source, key, chunk_rows=chunk_rows, hash_columns=others)
         column = table.column(key)
         assert column is not None
-        within = IdRange(first=histogram.bins[0].first, stop=histogram.bins[-1].first)
+        within = plan_chunks(histogram, chunk_rows=300).chunks[0].id_range
         asked = {"split_column": key, "split_type": column.warehouse_type, "within": within}
         list(warehouse.reader.read(source, features=["r"], verbatim=[name], **asked))  # type: ignore[arg-type]
         warehouse.reader.middle_key(source, **asked)  # type: ignore[arg-type]

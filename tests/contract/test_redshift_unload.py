@@ -142,7 +142,7 @@ def test_a_place_that_is_taken_is_refused_and_left_as_it_is(place: RedshiftSchem
     place.sql("INSERT INTO t VALUES (1)")
     unload(place, place.rows_of("t"), [], ["id"])
     before = place.redshift.objects()
-    with pytest.raises(Refused, match="there are files below s3://.* already"):
+    with pytest.raises(Refused, match=r"there are files below s3://.* already"):
         unload(place, place.rows_of("t"), [], ["id"])
     assert place.redshift.objects() == before
 

@@ -40,8 +40,8 @@ class Reading:
     def submit(self, read: str, **asked: Any) -> str:
         output = asked.pop("output_table", f"{self.redshift.schema}.scores_{read}")
         return self.skfleet.predict(
-            model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights", id_column="id",
-            output_table=output, read=read, **({"chunk_rows": 700} | asked),
+            model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights",
+            id_column="id", output_table=output, read=read, **({"chunk_rows": 700} | asked),
         ).id  # fmt: skip
 
     def unloaded(self, job: str) -> list[str]:
@@ -118,8 +118,8 @@ def test_an_unloaded_job_reads_files_in_its_tables_name_and_leaves_none(reading:
 
 def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -> None:
     request = api.predict_request(
-        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
-        output_table=f"{reading.redshift.schema}.out", read="unload", chunk_rows=1_000,
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights",
+        id_column="id", output_table=f"{reading.redshift.schema}.out", read="unload", chunk_rows=1_000,
     )  # fmt: skip
     prepared = reading.skfleet.plan(request)
     assert prepared.plan.rows == ROWS
@@ -131,8 +131,8 @@ def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -
 
 def test_auto_says_why_it_chose(reading: Reading) -> None:
     request = api.predict_request(
-        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
-        output_table=f"{reading.redshift.schema}.out",
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights",
+        id_column="id", output_table=f"{reading.redshift.schema}.out",
     )  # fmt: skip
     prepared = reading.skfleet.plan(request)
     assert prepared.source.reading.mode == "select"
@@ -218,8 +218,8 @@ def test_unload_is_refused_on_postgres(fleet: Fleet) -> None:
     skfleet = api.Fleet(fleet.settings.model_copy(update={"warehouse_url": fleet.server.url}))
     with closing(skfleet.cloud), pytest.raises(UsageError, match="--read unload is for Redshift"):
         skfleet.predict(
-            model=f"{MODEL}@{fleet.digest[:12]}", table="public.flights", id_column="id", output_table="public.o",
-            read="unload",
+            model=f"{MODEL}@{fleet.digest[:12]}", table="public.flights", id_column="id",
+            output_table="public.o", read="unload",
         )  # fmt: skip
 
 

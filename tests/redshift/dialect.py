@@ -54,35 +54,33 @@ class Dialect:
             Refusal: Redshift would refuse it.
         """
         tokens = tokens_of(sql)
-        if not tokens:
-            return Forwarded(sql)
+        try:
+            return self._read(sql, tokens) if tokens else Forwarded(sql)
+        except (IndexError, ValueError, StopIteration) as exc:
+            raise Refusal("syntax error at end of input", sqlstate="42601") from exc
+
+    def _read(self, sql: str, tokens: Sequence[Token]) -> Forwarded | Performed:
         verb = tokens[0].word
         if verb == "copy":
-            return self._copy(sql, tokens)
-        if verb == "unload":
-            return Performed("UNLOAD", tokens, sql)
-        refuse_unsupported(sql, tokens)
-        self._check_names(tokens)
-        setting = setting_statement(list(tokens), sql)
+            _refuse_copy(tokens)
+        elif verb != "unload":
+            refuse_unsupported(sql, tokens)
+        _check_names(tokens)
+        setting = setting_statement(tokens, sql)
         if setting is not None:
             self._notice(tokens)
             return Forwarded(setting, verb)
+        if starts_with(tokens, "create", "schema"):
+            words = [token.word for token in tokens]
+            tokens = tokens[: words.index("quota")] if "quota" in words else tokens
+        kind = _performed_kind(tokens)
         if is_create_table(tokens):
             definition = read_create_table(tokens, lambda part: self.render(sql, part))
             return Performed("CREATE TABLE", tokens, sql, definition)
-        if verb == "truncate":
-            return Performed("TRUNCATE TABLE", tokens, self.render(sql, tokens))
-        if starts_with(tokens, "alter", "table"):
-            return Performed("ALTER TABLE", tokens, sql)
-        if [token.word for token in tokens[-4:]] == ["with", "no", "schema", "binding"]:
-            return Performed("CREATE VIEW", tokens[:-4], sql)
-        if verb in {"analyze", "vacuum"}:
-            return Performed(verb.upper(), tokens, sql)
-        return Forwarded(
-            _ISOLATION.sub("ISOLATION LEVEL REPEATABLE READ", self.render(sql, tokens)),
-            verb,
-            tokens[1].name if verb == "declare" else "",
-        )
+        if kind:
+            return Performed(kind, tokens, sql)
+        text = _ISOLATION.sub("ISOLATION LEVEL REPEATABLE READ", self.render(sql, tokens))
+        return Forwarded(text, verb, tokens[1].name if verb == "declare" else "")
 
     def render(self, sql: str, tokens: Sequence[Token]) -> str:
         """Give the text of some tokens as PostgreSQL is to read it."""
@@ -123,30 +121,49 @@ class Dialect:
             return ""
         return f"redshift.{token.word}" if token.word in _OLD_CATALOGUE else token.text
 
-    def _copy(self, sql: str, tokens: Sequence[Token]) -> Performed:
-        words = [token.word for token in tokens]
-        if tokens[1].text == "(":
-            raise syntax_error("(")
-        if "from" not in words:
-            raise syntax_error("to")
-        if words[words.index("from") + 1] in {"stdin", "stdout", "program"}:
-            raise Refusal(
-                "LOAD source is not supported. (Hint: only S3 or DynamoDB or EMR based load is allowed)"
-            )
-        return Performed("COPY", tokens, sql)
-
     def _notice(self, tokens: Sequence[Token]) -> None:
         names = [token.word for token in tokens]
         if "enable_case_sensitive_identifier" in names:
             self.case_sensitive = tokens[-1].text.strip("'").lower() in {"on", "true", "1"}
 
-    def _check_names(self, tokens: Sequence[Token]) -> None:
-        for token in tokens:
-            size = len(token.name.encode()) if token.kind in {"quoted", "word"} else 0
-            if size > _LONGEST_NAME:
-                raise Refusal(f'identifier "{token.name}" is too long', sqlstate="42622")
-            if size > _LONGEST_NAME_HERE:
-                raise Refusal(f'the test server keeps names of 63 bytes at most, not "{token.name}"')
+
+_PERFORMED = {
+    "copy": "COPY",
+    "unload": "UNLOAD",
+    "truncate": "TRUNCATE TABLE",
+    "analyze": "ANALYZE",
+    "vacuum": "VACUUM",
+}
+
+
+def _performed_kind(tokens: Sequence[Token]) -> str:
+    """Name what is carried out here; empty for what is forwarded."""
+    if starts_with(tokens, "alter", "table"):
+        return "ALTER TABLE"
+    if [token.word for token in tokens[-4:]] == ["with", "no", "schema", "binding"]:
+        return "CREATE VIEW"
+    return _PERFORMED.get(tokens[0].word, "")
+
+
+def _refuse_copy(tokens: Sequence[Token]) -> None:
+    words = [token.word for token in tokens]
+    if tokens[1].text == "(":
+        raise syntax_error("(")
+    if "from" not in words:
+        raise syntax_error("to")
+    if words[words.index("from") + 1] in {"stdin", "program"}:
+        raise Refusal(
+            "LOAD source is not supported. (Hint: only S3 or DynamoDB or EMR based load is allowed)"
+        )
+
+
+def _check_names(tokens: Sequence[Token]) -> None:
+    for token in tokens:
+        size = len(token.name.encode()) if token.kind in {"quoted", "word"} else 0
+        if size > _LONGEST_NAME:
+            raise Refusal(f'identifier "{token.name}" is too long', sqlstate="42622")
+        if size > _LONGEST_NAME_HERE:
+            raise Refusal(f'the test server keeps names of 63 bytes at most, not "{token.name}"')
 
 
 def _into_aggregate(tokens: Sequence[Token], position: int, edits: dict[tuple[int, int], str]) -> None:

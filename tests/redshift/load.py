@@ -16,12 +16,10 @@ from tests.redshift.lexicon import Token, WrittenName, closing, name_at
 from tests.redshift.refusal import Refusal, internal, s3_failure, spectrum, syntax_error
 from tests.redshift.storage import Location, Storage
 from tests.redshift.types import ColumnType
+from tests.redshift.vocabulary import words
 
 #: Options that COPY of a columnar format takes (COPY from columnar data formats).
-_KNOWN_OPTIONS = {
-    "iam_role", "default", "format", "as", "parquet", "manifest", "statupdate", "on", "off", "true", "false",
-    "fillrecord", "acceptinvchars", "region", "explicit_ids", "serializetojson", "compupdate", "preset",
-}  # fmt: skip
+_KNOWN_OPTIONS = words("options of COPY")
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,6 @@ class LoadStatement:
     columns: tuple[str, ...]
     source: Location
     manifest: bool
-    fill: bool
-    json_text: bool
     region: str | None
 
 
@@ -65,7 +61,7 @@ def read_load(tokens: Sequence[Token]) -> LoadStatement:
     )
     return LoadStatement(
         table=table, columns=columns, source=Location.of(tokens[at + 1].value), manifest="manifest" in words,
-        fill="fillrecord" in words, json_text="serializetojson" in words, region=region.value if region else None,
+        region=region.value if region else None,
     )  # fmt: skip
 
 
@@ -146,7 +142,8 @@ def _checked(place: Location, entry: dict[str, Any], storage: Storage) -> Locati
         return None
     if len(content) != entry["meta"]["content_length"]:
         raise spectrum(
-            f"content_length {entry['meta']['content_length']} of the manifest is not the size {len(content)} of {place}"
+            f"content_length {entry['meta']['content_length']} of the manifest is not "
+            f"the size {len(content)} of {place}"
         )
     return place
 
@@ -158,8 +155,9 @@ def _https(place: Location) -> str:
 def _targets(backend: Any, quoted_table: str, columns: Sequence[str]) -> list[ColumnType]:
     with backend.cursor() as cursor:
         cursor.execute(
-            "SELECT attname, redshift.type_name(atttypid, atttypmod), attnotnull FROM pg_catalog.pg_attribute "
-            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            "SELECT attname, redshift.type_name(atttypid, atttypmod), attnotnull "
+            "FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+            "AND NOT attisdropped ORDER BY attnum",
             (quoted_table,),
         )
         found = {name: ColumnType(name, spelled, required) for name, spelled, required in cursor.fetchall()}

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.redshift.lexicon import Token
 from tests.redshift.refusal import Refusal
+from tests.redshift.vocabulary import words
 
 #: Known to Redshift alone, with their defaults (configuration reference).
 REDSHIFT_ONLY = {
     "query_group": "unset", "wlm_query_slot_count": "1", "enable_case_sensitive_identifier": "off",
     "enable_result_cache_for_session": "on", "describe_field_name_in_uppercase": "off", "autocommit": "on",
-    "analyze_threshold_percent": "10", "error_on_nondeterministic_update": "off", "cursor": "", "autoanalyze": "on",
-    "json_serialization_enable": "off", "json_serialization_parse_nested_strings": "off", "mv_enable_aqmv_for_session": "on",
-    "navigate_super_null_on_error": "on", "cast_super_null_on_error": "on", "parse_super_null_on_error": "off",
-    "spectrum_enable_pseudo_columns": "on", "spectrum_query_maxerror": "-1", "default_geometry_encoding": "1",
-    "downcase_delimited_identifier": "on", "max_concurrency_scaling_clusters": "1", "max_cursor_result_set_size": "0",
-    "stored_proc_log_min_messages": "log", "timezone_abbreviations": "default", "use_fips_ssl": "false",
-    "require_ssl": "false", "enable_vacuum_boost": "off", "enable_numeric_rounding": "on", "session_timeout": "0",
+    "analyze_threshold_percent": "10", "error_on_nondeterministic_update": "off", "session_timeout": "0",
+    "json_serialization_enable": "off", "json_serialization_parse_nested_strings": "off",
+    "navigate_super_null_on_error": "on", "parse_super_null_on_error": "off",
+    "cast_super_null_on_error": "on",
+    "spectrum_enable_pseudo_columns": "on", "spectrum_query_maxerror": "-1",
+    "downcase_delimited_identifier": "on", "max_concurrency_scaling_clusters": "1", "require_ssl": "false",
+    "max_cursor_result_set_size": "0", "enable_vacuum_boost": "off", "enable_numeric_rounding": "on",
 }  # fmt: skip
 
 #: Of those that PostgreSQL knows, the ones that 8.0 has and Redshift lets be set.
-SHARED = frozenset(
-    [
-        "application_name",
-        "datestyle",
-        "timezone",
-        "search_path",
-        "client_encoding",
-        "client_min_messages",
-        "extra_float_digits",
-        "statement_timeout",
-        "seed",
-        "default_transaction_isolation",
-        "default_transaction_read_only",
-        "transaction_isolation",
-        "transaction_read_only",
-        "server_version",
-        "server_encoding",
-        "session_authorization",
-        "is_superuser",
-        "password_encryption",
-        "lc_collate",
-        "lc_ctype",
-        "intervalstyle",
-        "names",
-        "role",
-    ]
-)
+SHARED = words("parameters")
+_NO_PARAMETERS = words("words after SET")
 
 #: What the server reports at the start of a session; nothing else is ever reported.
 REPORTED = {
@@ -61,32 +39,33 @@ def check_parameter(name: str) -> None:
         raise Refusal(f'unrecognized configuration parameter "{name}"', sqlstate="42704")
 
 
-def setting_statement(tokens: list[Token], sql: str) -> str | None:
+def setting_statement(tokens: Sequence[Token], sql: str) -> str | None:
     """Give SET, RESET or SHOW of a parameter that only Redshift has as PostgreSQL would have it.
 
     None stands for a statement that PostgreSQL takes as it is.
+
+    Raises:
+        Refusal: there is no such parameter.
     """
     verb = tokens[0].word
-    if verb == "show" and len(tokens) == 2:
-        name = tokens[1].word
-        if name == "server_version":
-            return "SELECT '8.0.2'::text AS server_version"
-        if name in REDSHIFT_ONLY:
-            default = REDSHIFT_ONLY[name]
-            return f"SELECT coalesce(nullif(current_setting('redshift.{name}', true), ''), '{default}') AS {name}"
-        if name not in {"all", "tables", "columns", "schemas", "databases"}:
-            check_parameter(name)
+    if verb not in {"set", "reset", "show"} or len(tokens) < 2:
         return None
     position = 2 if verb == "set" and tokens[1].word in {"session", "local"} else 1
-    if verb not in {"set", "reset"} or len(tokens) <= position:
-        return None
-    name = tokens[position].word
-    if name in {"transaction", "characteristics", "authorization", "time", "all", "session"}:
-        return None
-    if len(tokens) > position + 1 and tokens[position + 1].text == ".":
+    name = tokens[position].word if position < len(tokens) else ""
+    is_qualified = [token.text for token in tokens[position + 1 : position + 2]] == ["."]
+    if not name or name in _NO_PARAMETERS or is_qualified:
         return None
     check_parameter(name)
+    if verb == "show":
+        return _shown(name)
+    start = tokens[position].start
+    return f"{sql[:start]}redshift.{sql[start:]}" if name in REDSHIFT_ONLY else None
+
+
+def _shown(name: str) -> str | None:
+    if name == "server_version":
+        return "SELECT '8.0.2'::text AS server_version"
     if name not in REDSHIFT_ONLY:
         return None
-    start = tokens[position].start
-    return f"{sql[:start]}redshift.{sql[start:]}"
+    value = f"nullif(current_setting('redshift.{name}', true), '')"
+    return f"SELECT coalesce({value}, '{REDSHIFT_ONLY[name]}') AS {name}"

@@ -104,12 +104,11 @@ def redshift(redshift_and_certificate: tuple[RedshiftServer, Certificate]) -> It
     name = f"t_{uuid.uuid4().hex[:12]}"
     here = RedshiftPlace(server=server, schema=name, bucket=name.replace("_", "-"))
     server.heal()
-    server.statements.clear()
     here.sql(f"CREATE SCHEMA {name}")
     here.s3.create_bucket(Bucket=here.bucket)
     yield here
+    server.kill_sessions()
     server.heal()
-    server.needs_tls = False
     server.seed(f"DROP SCHEMA {name} CASCADE")
 
 

@@ -19,7 +19,8 @@ def internal(message: str, *, code: int, context: str, error: str = "") -> Refus
     rule = "-" * 47
     lines = [
         "", f"  {rule}", f"  error:  {error or message}", f"  code:      {code}", f"  context:   {context}",
-        "  query:     4711", "  location:  test_server.cpp:1", "  process:   padbmaster [pid=1]", f"  {rule}", "",
+        "  query:     4711", "  location:  test_server.cpp:1", "  process:   padbmaster [pid=1]",
+        f"  {rule}", "",
     ]  # fmt: skip
     return Refusal(message, sqlstate="XX000", detail="\n".join(lines))
 

@@ -6,6 +6,8 @@ import json
 import re
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,16 +15,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 from psycopg2 import extensions
 
-from tests.redshift.dialect import Dialect
-from tests.redshift.parameters import REDSHIFT_ONLY, check_parameter
-from tests.redshift.refusal import Refusal, s3_failure
+from tests.contract.private_postgres import OWNER, PASSWORD
+from tests.redshift.faults import Faulty
+from tests.redshift.refusal import Refusal
 from tests.redshift.session import Session
 from tests.redshift.unload import Unloading
-from tests.redshift.wire import Gone
 
 #: A role that the cluster may take on, until a test says otherwise.
 ROLE = "arn:aws:iam::000000000000:role/redshift"
@@ -44,20 +46,8 @@ class Account:
     expires_at: float | None = None
 
 
-@dataclass
-class Fault:
-    """Something to go wrong with the next ``times`` statements that match ``pattern``."""
-
-    pattern: re.Pattern[str]
-    times: int
-    refusal: Refusal | None = None
-    seconds: float = 0.0
-    kills: bool = False
-    loses_reply: bool = False
-
-
-@dataclass
-class RedshiftServer:
+@dataclass(kw_only=True)
+class RedshiftServer(Faulty):
     """A running server in front of a PostgreSQL; the attributes may be changed while it runs."""
 
     port: int
@@ -74,45 +64,29 @@ class RedshiftServer:
     unloading: Unloading = field(default_factory=Unloading)
     #: What clients sent, in order.
     statements: list[str] = field(default_factory=list)
-    _faults: list[Fault] = field(default_factory=list)
     _sessions: dict[int, Session] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def url(self, *, user: str = "fleet_owner", password: str = "not%20a%20secret", host: str = "127.0.0.1",
-            database: str | None = None) -> str:  # fmt: skip
+    def url(self, *, user: str = OWNER, password: str = PASSWORD, host: str = "127.0.0.1") -> str:
         """Give an address to connect to."""
-        name = database or extensions.parse_dsn(self.backend_url)["dbname"]
-        return f"postgresql://{user}:{password}@{host}:{self.port}/{name}"
+        name = extensions.parse_dsn(self.backend_url)["dbname"]
+        return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{self.port}/{name}"
 
     def seed(self, sql: str) -> list[tuple[Any, ...]]:
         """Run SQL in the backend itself, as its superuser and in PostgreSQL's dialect."""
-        with closing(psycopg2.connect(self.backend_url)) as connection:
+        with closing(psycopg2.connect(self.backend_url, options="-c statement_timeout=60s")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(sql)
                 return cursor.fetchall() if cursor.description else []
 
     def describe(self, table: str, **traits: Any) -> None:
-        """Say of a table what SVV_TABLE_INFO shows: stats_off, unsorted, skew_rows, deleted_rows, diststyle …
+        """Say of a table what SVV_TABLE_INFO shows, such as stats_off, unsorted, skew_rows or deleted_rows.
 
         ``external_location`` makes it one of an external schema.
         """
         said = json.dumps(traits).replace("'", "''")
         self.seed(f"SELECT redshift.note_traits('{table}'::regclass, '{said}')")
-
-    def fail(self, pattern: str, refusal: Refusal, *, times: int = 1) -> None:
-        """Refuse the next statements that match."""
-        self._faults.append(Fault(re.compile(pattern, re.IGNORECASE | re.DOTALL), times, refusal=refusal))
-
-    def slow(self, pattern: str, seconds: float, *, times: int = 1) -> None:
-        """Let the next statements that match take longer; they can be cancelled and time out."""
-        self._faults.append(Fault(re.compile(pattern, re.IGNORECASE | re.DOTALL), times, seconds=seconds))
-
-    def kill(self, pattern: str, *, after: bool = False, times: int = 1) -> None:
-        """Cut the connection before the next statements that match run, or after, the reply being lost."""
-        self._faults.append(
-            Fault(re.compile(pattern, re.IGNORECASE | re.DOTALL), times, kills=not after, loses_reply=after)
-        )
 
     def kill_sessions(self) -> None:
         """Cut every connection, at once."""
@@ -124,16 +98,14 @@ class RedshiftServer:
         account = self.accounts.get(user) or Account("", "", "")
         self.accounts[user] = Account(account.password, account.role, account.role_password, expires_at=0.0)
 
-    def expire_role_session(self, pattern: str = "unload|copy", *, times: int = 1) -> None:
-        """Let S3 say of the role's credentials that they have expired."""
-        said = s3_failure("ExpiredToken", 400, "The provided token has expired.", context="S3")
-        self.fail(pattern, said, times=times)
-
     def heal(self) -> None:
-        """Take every fault back."""
-        self._faults.clear()
+        """Take back what a test changed."""
+        self.forgive()
         self.refused_actions.clear()
+        self.statements.clear()
         self.roles = frozenset({ROLE, "default"})
+        self.needs_tls = False
+        self.unloading = Unloading()
 
     # What sessions ask.
 
@@ -149,22 +121,17 @@ class RedshiftServer:
         if not matches(account.password):
             raise Refusal(f'password authentication failed for user "{user}"', sqlstate="28000")
 
-    def connect_backend(self, user: str, said: dict[str, str], dialect: Dialect) -> extensions.connection:
+    def connect_backend(
+        self, user: str, database: str, *, options: str, application: str
+    ) -> extensions.connection:
         """Connect to the backend as the role that the user stands for."""
         parts = extensions.parse_dsn(self.backend_url)
         account = self.accounts.get(user) or next(iter(self.accounts.values()))
-        options = _BACKEND_OPTIONS
-        for name, value in re.findall(r"-c\s*(\w+)=((?:\\.|\S)*)", said.get("options", "")):
-            check_parameter(name.lower())
-            prefix = "redshift." if name.lower() in REDSHIFT_ONLY else ""
-            options += f" -c {prefix}{name}={value}"
-            if name.lower() == "enable_case_sensitive_identifier":
-                dialect.case_sensitive = value.lower() in {"on", "true", "1"}
         try:
             connection = psycopg2.connect(
-                host=parts["host"], port=parts["port"], dbname=said.get("database", user), user=account.role,
-                password=account.role_password, options=options, sslmode="disable", gssencmode="disable",
-                application_name=said.get("application_name", ""), client_encoding="UTF8",
+                host=parts["host"], port=parts["port"], dbname=database or user, user=account.role,
+                password=account.role_password, options=_BACKEND_OPTIONS + options, sslmode="disable",
+                gssencmode="disable", application_name=application, client_encoding="UTF8",
             )  # fmt: skip
         except psycopg2.OperationalError as exc:
             raise Refusal(str(exc).split("FATAL:")[-1].strip(), sqlstate="3D000") from exc
@@ -192,25 +159,9 @@ class RedshiftServer:
             Refusal: it is to fail.
             Gone: its session is to end.
         """
-        with self._lock:
-            self.statements.append(sql)
-            fault = next((f for f in self._faults if f.times > 0 and f.pattern.search(sql)), None)
-            if fault is None:
-                return False
-            fault.times -= 1
-        if fault.refusal is not None:
-            raise fault.refusal
-        if fault.seconds:
-            try:
-                with session.backend.cursor() as cursor:
-                    cursor.execute("SELECT pg_sleep(%s)", (fault.seconds,))
-            except psycopg2.Error as exc:
-                raise Refusal(
-                    exc.diag.message_primary or str(exc), sqlstate=exc.diag.sqlstate or "57014"
-                ) from exc
-        if fault.kills:
-            raise Gone
-        return fault.loses_reply
+        self.statements.append(sql)
+        fault = self.fault_for(sql)
+        return fault is not None and fault.strike(session.backend)
 
     def note_load_error(self, file: str, refusal: Refusal) -> None:
         """Keep what went wrong with a COPY, also when its transaction is undone."""
@@ -247,13 +198,9 @@ def redshift_server(
         daemon_threads = True
         request_queue_size = 128
 
-    with Listener(("127.0.0.1", 0), Handler) as listener:
+    with Listener(("127.0.0.1", 0), Handler) as listener, _front(listener.server_address[1]) as port:
         server = RedshiftServer(
-            port=listener.server_address[1],
-            backend_url=backend_url,
-            s3_endpoint=s3_endpoint,
-            tls=tls,
-            accounts=accounts,
+            port=port, backend_url=backend_url, s3_endpoint=s3_endpoint, tls=tls, accounts=accounts
         )
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -263,6 +210,25 @@ def redshift_server(
             listener.shutdown()
             server.kill_sessions()
             thread.join()
+
+
+@contextmanager
+def _front(back_port: int) -> Iterator[int]:
+    script = Path(__file__).with_name("front.py")
+    process = subprocess.Popen(
+        [sys.executable, "-P", script, str(back_port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
 
 
 def _install(backend_url: str) -> None:

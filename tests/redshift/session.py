@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import select
 import socket
-import ssl
-import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2 import extensions
@@ -19,8 +16,9 @@ from psycopg2 import extensions
 from tests.redshift import wire
 from tests.redshift.commands import perform
 from tests.redshift.dialect import Dialect, Forwarded, Performed
+from tests.redshift.extended import Preparations
+from tests.redshift.greeting import greet, receive
 from tests.redshift.lexicon import statements_of
-from tests.redshift.parameters import REPORTED
 from tests.redshift.refusal import Refusal
 from tests.redshift.wire import Frame, Gone
 
@@ -53,8 +51,7 @@ class Session:
         self._status = b"I"
         self._cursor = ""
         self._waiting: list[Frame] = []
-        self._prepared: dict[str, Performed] = {}
-        self._portals: dict[str, Performed] = {}
+        self._preparations = Preparations()
         self._skipping = False
 
     @property
@@ -79,58 +76,20 @@ class Session:
         self._client.close()
 
     def _start(self) -> bool:
-        body = self._client.frame(typed=False).body
-        (code,) = struct.unpack("!I", body[:4])
-        if code == wire.CANCEL_REQUEST:
-            self.server.cancel(*struct.unpack("!II", body[4:12]))
+        """Let the client in; tell if a session begins."""
+        visitor = receive(self.server, self._client)
+        if visitor is None:
             return False
-        if code in {wire.SSL_REQUEST, wire.GSS_REQUEST}:
-            accepted = code == wire.SSL_REQUEST and self.server.tls is not None
-            self._client.send(b"S" if accepted else b"N")
-            if accepted:
-                try:
-                    self._client.encrypt(self.server.tls)
-                except (ssl.SSLError, OSError):
-                    return False
-            return self._start()
-        values = wire.texts(body[4:])
-        said = dict(zip(values[::2], values[1::2], strict=False))
-        self.user = said.get("user", "")
-        try:
-            self._authenticate(said)
-            self.backend = self.server.connect_backend(self.user, said, self.dialect)
-        except Refusal as refusal:
-            self._client.send(wire.error_frame(refusal, severity="FATAL").encoded())
-            return False
+        self.user = visitor.user
+        self.dialect.case_sensitive = visitor.case_sensitive
+        self.backend = visitor.backend
         raw = socket.socket(fileno=os.dup(self.backend.fileno()))
         raw.settimeout(3600)
         self._backend = wire.Stream(raw)
         self.server.join(self)
-        frames = [Frame(b"R", struct.pack("!I", 0))]
-        reported = REPORTED | {"session_authorization": self.user}
-        frames += [wire.text_frame(b"S", name, value) for name, value in reported.items()]
-        frames.append(Frame(b"K", struct.pack("!II", self.backend.info.backend_pid, self.key)))
-        self._client.send(b"".join(frame.encoded() for frame in frames))
+        greet(self._client, user=self.user, pid=self.backend.info.backend_pid, key=self.key)
         self._ready()
         return True
-
-    def _authenticate(self, said: dict[str, str]) -> None:
-        if self.server.needs_tls and not self._client.is_encrypted:
-            raise Refusal(
-                f'no pg_hba.conf entry for host "::ffff:127.0.0.1", user "{self.user}", '
-                f'database "{said.get("database", "")}", SSL off', sqlstate="28000",
-            )  # fmt: skip
-        salt = secrets.token_bytes(4)
-        self._client.send(Frame(b"R", struct.pack("!I", 5) + salt).encoded())
-        answer = self._client.frame().body.rstrip(b"\0").decode()
-
-        def digest(password: str) -> str:
-            inner = hashlib.md5((password + self.user).encode(), usedforsecurity=False).hexdigest()
-            return "md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
-
-        self.server.check_password(
-            self.user, lambda password: secrets.compare_digest(digest(password), answer)
-        )
 
     def _serve(self) -> None:
         while True:
@@ -177,7 +136,8 @@ class Session:
         words = {read.verb for read in reads if isinstance(read, Forwarded)}
         around = len(reads) > 1 and not self.in_transaction and not words & _TRANSACTION_WORDS
         if around:
-            self._execute("BEGIN")
+            self.run_sql("BEGIN")
+            self._look()
         for read in reads:
             if isinstance(read, Forwarded):
                 if not self._forward([read], ready=False):
@@ -185,7 +145,8 @@ class Session:
             else:
                 self._client.send(b"".join(frame.encoded() for frame in self._performed(read)))
         if around and self._status in {b"T", b"E"}:
-            self._execute("COMMIT")
+            self.run_sql("COMMIT")
+            self._look()
 
     def _performed(self, read: Performed) -> list[Frame]:
         if self._status == b"E":
@@ -194,6 +155,8 @@ class Session:
             notice, tag = perform(self, read)
         except psycopg2.Error as exc:
             raise _as_refusal(exc) from exc
+        except (IndexError, ValueError, StopIteration) as exc:
+            raise Refusal(f"syntax error (the test server: {exc!r})", sqlstate="42601") from exc
         finally:
             self._look()
         frames = [wire.notice_frame("INFO", notice)] if notice else []
@@ -206,7 +169,7 @@ class Session:
         for frame in waiting:
             if self._skipping:
                 break
-            read = self._extended(frame)
+            read = self._preparations.take(frame, self._read_prepared)
             if isinstance(read, Frame):
                 self._backend.hold(read.encoded())
                 unanswered += 1
@@ -230,33 +193,12 @@ class Session:
             self._backend.send(Frame(b"H", b"").encoded())
             self._skipping = not self._relay(answers=unanswered)
 
-    def _extended(self, frame: Frame) -> Frame | Performed:
-        names = frame.body.split(b"\0")
-        if frame.kind == b"P":
-            name, sql = names[0].decode(), names[1].decode()
-            self._prepared.pop(name, None)
-            try:
-                self.server.meet(self, sql)
-                read = self.dialect.read(sql)
-                if isinstance(read, Forwarded):
-                    self._check_cursor([read])
-            except Refusal as refusal:
-                read = Forwarded(_raising(refusal))
-            if isinstance(read, Performed):
-                self._prepared[name] = read
-            text = read.sql if isinstance(read, Forwarded) else ""
-            return Frame(
-                b"P",
-                names[0] + b"\0" + text.encode() + b"\0" + frame.body[len(names[0]) + len(names[1]) + 2 :],
-            )
-        if frame.kind == b"B":
-            portal, statement = names[0].decode(), names[1].decode()
-            self._portals.pop(portal, None)
-            if statement in self._prepared:
-                self._portals[portal] = self._prepared[statement]
-        if frame.kind == b"E" and names[0].decode() in self._portals:
-            return self._portals[names[0].decode()]
-        return frame
+    def _read_prepared(self, sql: str) -> Forwarded | Performed:
+        self.server.meet(self, sql)
+        read = self.dialect.read(sql)
+        if isinstance(read, Forwarded):
+            self._check_cursor([read])
+        return read
 
     def _check_cursor(self, reads: Sequence[Forwarded]) -> None:
         for read in reads:
@@ -272,14 +214,21 @@ class Session:
             refusal = _ABORTED
         elif self._status == b"T":
             with suppress(psycopg2.Error):
-                self._execute("DO 'BEGIN RAISE EXCEPTION ''refused''; END'")
+                self.run_sql("DO 'BEGIN RAISE EXCEPTION ''refused''; END'")
             self._look()
         self._client.send(wire.error_frame(refusal).encoded())
 
-    def _execute(self, sql: str) -> None:
+    def run_sql(self, sql: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement on the client's session, in the backend's dialect."""
+        with self.backend.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def run_for_tag(self, sql: str) -> str:
+        """Run a statement on the client's session, and give the backend's word for what it did."""
         with self.backend.cursor() as cursor:
             cursor.execute(sql)
-        self._look()
+            return str(cursor.statusmessage)
 
     def _look(self) -> None:
         status = self.backend.info.transaction_status
@@ -293,7 +242,7 @@ class Session:
         self._client.send(Frame(b"Z", self._status).encoded())
 
     def _relay(self, *, answers: int = 0, silent: bool = False, ready: bool = True) -> bool:
-        """Pass the backend's answers on until it is ready (or has given ``answers``); tell if none was an error."""
+        """Pass answers on until the backend is ready, or has given ``answers``; tell if none was an error."""
         succeeded = True
         while True:
             if not self._backend.has_frame:
@@ -341,13 +290,3 @@ def _as_refusal(exc: psycopg2.Error) -> Refusal:
         diag.message_primary, sqlstate=diag.sqlstate or "XX000", detail=diag.message_detail or "",
         hint=diag.message_hint or "",
     )  # fmt: skip
-
-
-def _raising(refusal: Refusal) -> str:
-    def literal(text: str) -> str:
-        return "''" + text.replace("\\", "\\\\\\\\").replace("'", "''''") + "''"
-
-    return (
-        f"DO 'BEGIN RAISE EXCEPTION USING ERRCODE = {literal(refusal.sqlstate)}, MESSAGE = {literal(refusal.message)}, "
-        f"DETAIL = {literal(refusal.detail)}, HINT = {literal(refusal.hint)}; END'"
-    )

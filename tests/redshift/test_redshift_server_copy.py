@@ -22,19 +22,22 @@ def put(redshift: RedshiftPlace, table: pa.Table, *, key: str = "in/a.parquet", 
     pa.parquet.write_table(table, sink)
     redshift.s3.put_object(Bucket=redshift.bucket, Key=key, Body=sink.getvalue())
     entry = {
-        "url": f"s3://{redshift.bucket}/{key}", "mandatory": True, "meta": {"content_length": len(sink.getvalue())},
-    }  # fmt: skip
+        "url": f"s3://{redshift.bucket}/{key}",
+        "mandatory": True,
+        "meta": {"content_length": len(sink.getvalue())},
+    }
     body = json.dumps({"entries": [entry | changes]})
     redshift.s3.put_object(Bucket=redshift.bucket, Key="m.json", Body=body)
 
 
 def copy(redshift: RedshiftPlace, table: str = "t") -> str:
-    return f"COPY {table} FROM 's3://{redshift.bucket}/m.json' IAM_ROLE '{redshift.iam_role}' FORMAT AS PARQUET MANIFEST"
+    source = f"s3://{redshift.bucket}/m.json"
+    return f"COPY {table} FROM '{source}' IAM_ROLE '{redshift.iam_role}' FORMAT AS PARQUET MANIFEST"
 
 
 def test_a_copy_loads_by_position_within_the_clients_transaction(redshift: RedshiftPlace) -> None:
     redshift.sql("CREATE TABLE t (id int, x varchar(10), d numeric(6,2), at timestamp, on_day date)")
-    at = datetime.datetime(2024, 1, 1, 12, 30, 0, 5)
+    at = datetime.datetime.fromisoformat("2024-01-01 12:30:00.000005")
     put(
         redshift,
         pa.table(
@@ -61,7 +64,7 @@ def test_a_copy_loads_by_position_within_the_clients_transaction(redshift: Redsh
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"id": pa.array([1], pa.int32())}, "Unmatched number of columns between table and file. Table columns: 2, Data columns: 1"),
+        ({"id": pa.array([1], pa.int32())}, "Table columns: 2, Data columns: 1"),
         ({"id": pa.array([1], pa.int64()), "x": pa.array(["a"])}, "incompatible Parquet schema"),
         ({"id": pa.array([1], pa.int32()), "x": pa.array(["ééé"])}, "Table: 3, Data: 6"),
         ({"id": pa.array([None], pa.int32()), "x": pa.array(["a"])}, "NULL value"),

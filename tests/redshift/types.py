@@ -71,8 +71,8 @@ class ColumnType:
             longest = pc.max(pc.binary_length(found)).as_py() or 0
             if longest > self.dimensions[0]:
                 raise spectrum(
-                    f"The length of the data column {self.name} is longer than the length defined in the table. "
-                    f"Table: {self.dimensions[0]}, Data: {longest}, File name: {file}",
+                    f"The length of the data column {self.name} is longer than the length defined in the "
+                    f"table. Table: {self.dimensions[0]}, Data: {longest}, File name: {file}",
                     code=15001,
                 )
         if self.required and found.null_count:

@@ -110,10 +110,27 @@ SHIFT = Shift(
 )
 
 #: One of every shape that is written today, with every field given.
+WITHIN_A_KEY = (
+    Chunk(
+        number=0,
+        range=IdRange(first="AA", stop="UA", hash_columns=("id",), stop_hash=2**31),
+        rows=100,
+    ),
+    Chunk(
+        number=1,
+        range=IdRange(first="UA", stop="WN", stop_included=True, hash_columns=("id",), first_hash=2**31),
+        rows=101,
+    ),
+)
+
 TODAY: dict[str, StoredShape] = {
     "chunk_message": ChunkMessage(
         job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
     ),
+    "chunk_message_within_a_key": ChunkMessage(
+        schema_version=2, job=JOB, run=1, position=1, run_chunks=2, chunk=WITHIN_A_KEY[1]
+    ),
+    "chunk_plan_within_a_key": ChunkPlan(schema_version=2, chunks=WITHIN_A_KEY),
     "chunk_message_of_files": ChunkMessage(
         schema_version=2, job=JOB, run=1, position=8, run_chunks=10, chunk=CSV_CHUNK
     ),

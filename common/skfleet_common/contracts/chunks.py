@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, model_validator
@@ -49,6 +50,12 @@ class IdRange(Shape):
     stop_included: bool = False
     #: The chunk of the rows without a split key; ``first`` and ``stop`` are None then.
     nulls: bool = False
+    #: A key too heavy for a chunk is cut by the hash, from 0 to 2**32, of other columns of its rows: of the
+    #: rows of ``first``, those from ``first_hash`` on; of those of ``stop``, those below ``stop_hash``. Of
+    #: rows without a key both count, and a ``stop_hash`` of 0 is no end.
+    hash_columns: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
+    first_hash: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
+    stop_hash: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
 
 
 class Chunk(Shape):
@@ -65,6 +72,11 @@ class Chunk(Shape):
         return isinstance(self.range, IdRange) or self.range.rows_are_known
 
     @property
+    def is_newer(self) -> bool:
+        """Whether a reader of version 1 would not know the chunk, or read other rows for it."""
+        return isinstance(self.range, ObjectSlice) or bool(self.range.hash_columns)
+
+    @property
     def id_range(self) -> IdRange:
         """The range of a chunk of a table."""
         if not isinstance(self.range, IdRange):
@@ -75,7 +87,8 @@ class Chunk(Shape):
 class ChunkPlan(StoredShape):
     """All chunks of a job, in key order; the NULL chunk, if any, is last.
 
-    Version 2 has chunks of files, which readers of version 1 do not know.
+    Version 2 has chunks of files, or such as begin or end within a key, which readers of version 1 do not
+    know.
     """
 
     WRITES: ClassVar[int] = 2
@@ -84,10 +97,10 @@ class ChunkPlan(StoredShape):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_of_files(cls, given: Any) -> Any:
+    def _is_newer(cls, given: Any) -> Any:
         chunks = given.get("chunks", ()) if isinstance(given, dict) and "schema_version" not in given else ()
-        of_files = any(isinstance(chunk, Chunk) and isinstance(chunk.range, ObjectSlice) for chunk in chunks)
-        return given | {"schema_version": cls.WRITES} if of_files else given
+        newer = any(isinstance(chunk, Chunk) and chunk.is_newer for chunk in chunks)
+        return given | {"schema_version": cls.WRITES} if newer else given
 
     @property
     def rows(self) -> int:

@@ -11,9 +11,9 @@ from skfleet_common.contracts.chunks import MAX_CHUNKS, Chunk, ChunkNumber
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.jobs import JobId
 from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
-from skfleet_common.contracts.slices import ObjectSlice
 
-#: The highest message version that this code reads. Chunks of files are of version 2, all else is of 1.
+#: The highest message version that this code reads. Chunks of files, or cut within a key, are of version 2,
+#: all else is of 1.
 MESSAGE_VERSION = 2
 
 #: Ten messages of this size fit the 64 KB that SQS bills as one request (SQS pricing page).
@@ -32,7 +32,8 @@ Failures = Annotated[NonNegativeInt, Field(le=MAX_FAILURES)]
 class ChunkMessage(StoredShape):
     """Score one chunk of a job.
 
-    Version 2 is of a chunk of files: a worker of version 1 leaves it to another.
+    Version 2 is of a chunk of files, or of one that begins or ends within a key: a worker of version 1 leaves
+    it to another.
     """
 
     WRITES: ClassVar[int] = 2
@@ -52,12 +53,12 @@ class ChunkMessage(StoredShape):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_of_files(cls, given: Any) -> Any:
+    def _is_newer(cls, given: Any) -> Any:
         if not isinstance(given, dict) or "schema_version" in given:
             return given
         chunk = given.get("chunk")
-        of_files = isinstance(chunk, Chunk) and isinstance(chunk.range, ObjectSlice)
-        return given | {"schema_version": cls.WRITES} if of_files else given
+        newer = isinstance(chunk, Chunk) and chunk.is_newer
+        return given | {"schema_version": cls.WRITES} if newer else given
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:

@@ -18,10 +18,23 @@ from skfleet_common.tables.unload_sizes import UnloadSizes
 
 @dataclass(frozen=True)
 class KeyBin:
-    """Rows of a run of neighbouring split keys, counted exactly; ``last`` is included."""
+    """Rows of a run of neighbouring split keys, counted exactly; ``last`` is included.
+
+    A heavy key may have several bins: each begins at a hash of the rows' other columns, and ends where the
+    next begins.
+    """
 
     first: str
     last: str
+    rows: int
+    first_hash: int = 0
+
+
+@dataclass(frozen=True)
+class NullBin:
+    """Rows without a split key, from a hash of their other columns on, counted exactly."""
+
+    first_hash: int
     rows: int
 
 
@@ -31,6 +44,10 @@ class KeyHistogram:
 
     bins: tuple[KeyBin, ...]
     null_rows: int
+    #: The rows without a key once more, where they are so many that they are cut.
+    null_bins: tuple[NullBin, ...] = ()
+    #: What the hashes are of; empty where no key may be cut.
+    hash_columns: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -168,8 +185,14 @@ class KeyScan(Protocol):
     def check_ids(self, source: Selection, id_columns: Sequence[str]) -> None:
         """Refuse id columns that are NULL or repeat; a unique index over NOT NULL columns saves the scan."""
 
-    def histogram(self, source: Selection, split_column: str, *, chunk_rows: int) -> KeyHistogram:
-        """Count the split keys in bins of about ``chunk_rows / 8`` rows: sample, then one exact scan."""
+    def histogram(
+        self, source: Selection, split_column: str, *, chunk_rows: int, hash_columns: Sequence[str] = ()
+    ) -> KeyHistogram:
+        """Count the split keys in bins of about ``chunk_rows / 8`` rows: sample, then one exact scan.
+
+        A key of more rows has a bin to itself, or several, cut by the hash of ``hash_columns`` if there are
+        any: those that tell its rows apart.
+        """
 
     def feature_counts(
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]

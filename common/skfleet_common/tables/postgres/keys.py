@@ -23,14 +23,16 @@ class PostgresKeys:
         with self.server.transaction(f"checking the ids of {source.table.name}") as cursor:
             refuse_ids(cursor, source, id_columns)
 
-    def histogram(self, source: Selection, split_column: str, *, chunk_rows: int) -> KeyHistogram:
+    def histogram(
+        self, source: Selection, split_column: str, *, chunk_rows: int, hash_columns: Sequence[str] = ()
+    ) -> KeyHistogram:
         """Count the split keys in bins of about ``chunk_rows / 8`` rows, all in one snapshot.
 
         Raises:
             Refused: keys of the column's type have no order that ranges could use.
         """
         with self.server.transaction(f"counting the keys of {source.table.name}", repeatable=True) as cursor:
-            return count_keys(cursor, source, split_column, chunk_rows=chunk_rows)
+            return count_keys(cursor, source, split_column, chunk_rows=chunk_rows, hash_columns=hash_columns)
 
     def feature_counts(
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]

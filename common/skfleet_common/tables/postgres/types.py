@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from psycopg2 import sql
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.tables.sql.selection import joined_texts
 
 #: By pg_type.typname, for types of pg_catalog.
 _BUILT_IN = {
@@ -75,3 +77,10 @@ def _fits_a_double(warehouse_type: str) -> bool:
 def as_text(name: str) -> sql.Composed:
     """Give the SQL that reads a column in the database's own output format."""
     return sql.SQL("{}::pg_catalog.text").format(sql.Identifier(name))
+
+
+def key_hash(names: Sequence[str]) -> sql.Composable:
+    """Give the hash of some columns of a row: the first 32 bits of a digest of their texts."""
+    return sql.SQL("('x' || left(pg_catalog.md5({}), 8))::bit(32)::bigint").format(
+        joined_texts(names, "pg_catalog.text")
+    )

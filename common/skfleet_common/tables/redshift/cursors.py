@@ -20,7 +20,8 @@ from skfleet_common.tables.redshift.types import TYPE_NUMBERS
 #: Larger fetches are no faster, and cost memory (ten thousand rows of 20 columns take about 15 MB as text).
 FETCH_ROWS = 10_000
 
-#: A cluster of a single node gives only so many at a time.
+#: A cluster of a single node gives only so many at a time ("DECLARE").
+SINGLE_NODE_ROWS = 1_000
 _LIMIT = re.compile(r"exceeds the limit of (?P<rows>\d+)")
 
 Printed = str | None
@@ -62,12 +63,16 @@ def stream(
 
 def _stream(server: Server, query: sql.Composable, doing: str, rows: int) -> Iterator[list[Row]]:
     with server.transaction(doing) as cursor:
-        take_as_printed(cursor)
-        cursor.execute(sql.SQL("DECLARE skfleet_rows CURSOR FOR {}").format(query))
-        while fetched := _fetch(cursor, doing, rows):
-            yield fetched
-            if len(fetched) < rows:
-                break
+        yield from fetches(take_as_printed(cursor), query, doing, rows=rows)
+
+
+def fetches(cursor: Cursor, query: sql.Composable, doing: str, *, rows: int) -> Iterator[list[Row]]:
+    """Give what a query selects, at most ``rows`` at a time, through the cursor of this transaction."""
+    cursor.execute(sql.SQL("DECLARE skfleet_rows CURSOR FOR {}").format(query))
+    while fetched := _fetch(cursor, doing, rows):
+        yield fetched
+        if len(fetched) < rows:
+            break
 
 
 def _fetch(cursor: Cursor, doing: str, rows: int) -> list[Row]:

@@ -13,7 +13,7 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.tables.port import RowSample, Selection, SourceBatch
 from skfleet_common.tables.redshift.connect import Server
 from skfleet_common.tables.redshift.cursors import FETCH_ROWS, Row, stream, take_as_printed
-from skfleet_common.tables.redshift.types import as_printed, read_type
+from skfleet_common.tables.redshift.types import as_printed, key_hash, read_type
 from skfleet_common.tables.redshift.values import feature_array, printed_text, text_array
 from skfleet_common.tables.sql.selection import column_of, from_selection, within_range
 from skfleet_common.tables.sql.unreadable import readable_features
@@ -53,7 +53,7 @@ class RedshiftReader:
         if within is not None:
             if split_column is None or split_type is None:
                 raise ValueError("a range needs split_column and split_type")
-            conditions.append(within_range(split_column, split_type, within))
+            conditions.append(within_range(split_column, split_type, within, key_hash))
         query = sql.SQL("SELECT {} {}{}").format(
             sql.SQL(", ").join([as_printed(column) for column in columns] or [sql.SQL("1")]),
             from_selection(source, *conditions),
@@ -70,7 +70,7 @@ class RedshiftReader:
         known = read_type(split_type)
         column = Column(name=split_column, warehouse_type=known.spelled, dtype=known.dtype)
         key = sql.Identifier(split_column)
-        rows = from_selection(source, within_range(split_column, split_type, within))
+        rows = from_selection(source, within_range(split_column, split_type, within, key_hash))
         query = sql.SQL(
             "SELECT {printed} FROM (SELECT k, row_number() OVER (ORDER BY k) AS place, count(*) OVER () AS n "
             "FROM (SELECT {key} AS k {rows}) keys WHERE k > (SELECT min({key}) {rows})) above "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg2 import sql
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.tables.sql.selection import joined_texts
 
 #: By what the catalogue calls them ("Data types").
 _LOGICAL = {
@@ -94,3 +96,8 @@ def as_printed(column: Column, expression: sql.Composable | None = None) -> sql.
     if column.dtype is LogicalDtype.FLOAT32:
         return sql.SQL("CAST({} AS double precision)").format(value)
     return value
+
+
+def key_hash(names: Sequence[str]) -> sql.Composable:
+    """Give the hash of some columns of a row: the first 32 bits of a digest of their texts."""
+    return sql.SQL("strtol(left(md5({}), 8), 16)").format(joined_texts(names, "varchar"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from psycopg2 import sql
 
 from skfleet_common.contracts.chunks import IdRange, TableName
@@ -29,17 +31,43 @@ def _rows_of(source: Selection) -> sql.Composable:
     return sql.SQL("({}) AS {}").format(sql.SQL(source.query), sql.Identifier("query"))
 
 
-def within_range(split_column: str, split_type: str, within: IdRange) -> sql.Composed:
-    """Give the condition that a row's split key lies in a range."""
+#: Gives the hash of some columns of a row, from 0 up to 2**32, in a dialect.
+Hashing = Callable[[Sequence[str]], sql.Composable]
+
+
+def joined_texts(names: Sequence[str], kind: str) -> sql.Composed:
+    """Give the text of some columns of a row, for a digest; ``kind`` is the dialect's type of texts."""
+    texts = [
+        sql.SQL("coalesce(CAST({} AS {}), '')").format(sql.Identifier(name), sql.SQL(kind)) for name in names
+    ]
+    return sql.SQL(" || '/' || ").join(texts)
+
+
+def within_range(split_column: str, split_type: str, within: IdRange, hashing: Hashing) -> sql.Composed:
+    """Give the condition that a row's split key, and its hash where a key is cut, lies in a range."""
     column = sql.Identifier(split_column)
+    hashed = hashing(within.hash_columns) if within.hash_columns else sql.SQL("0")
     if within.nulls:
-        return sql.SQL("{} IS NULL").format(column)
+        nulls: list[sql.Composable] = [sql.SQL("{} IS NULL").format(column)]
+        if within.first_hash:
+            nulls.append(sql.SQL("{} >= {}").format(hashed, sql.Literal(within.first_hash)))
+        if within.stop_hash:
+            nulls.append(sql.SQL("{} < {}").format(hashed, sql.Literal(within.stop_hash)))
+        return sql.SQL(" AND ").join(nulls)
     bounds: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(column)]
     if within.first is not None:
-        bounds.append(sql.SQL("{} >= {}").format(column, key_literal(within.first, split_type)))
+        first = key_literal(within.first, split_type)
+        bounds.append(sql.SQL("{} >= {}").format(column, first))
+        if within.first_hash:
+            partly = sql.SQL("({} > {} OR {} >= {})")
+            bounds.append(partly.format(column, first, hashed, sql.Literal(within.first_hash)))
     if within.stop is not None:
-        comparison = sql.SQL("{} <= {}" if within.stop_included else "{} < {}")
-        bounds.append(comparison.format(column, key_literal(within.stop, split_type)))
+        stop = key_literal(within.stop, split_type)
+        is_included = within.stop_included or within.stop_hash > 0
+        bounds.append(sql.SQL("{} <= {}" if is_included else "{} < {}").format(column, stop))
+        if within.stop_hash:
+            partly = sql.SQL("({} < {} OR {} < {})")
+            bounds.append(partly.format(column, stop, hashed, sql.Literal(within.stop_hash)))
     return sql.SQL(" AND ").join(bounds)
 
 
