@@ -48,6 +48,13 @@ class Settings(BaseModel):
         description="Role with which Redshift reads and writes the fleet's bucket: an ARN, several joined by "
         "commas to be taken on in turn, or `default` for the cluster's own.",
     )
+    redshift_readers: int = Field(
+        default=15,
+        ge=1,
+        # A cluster has 500 connections at most (quotas of the Amazon Redshift Management Guide).
+        le=500,
+        description="How many scorers read Redshift at a time with `--read select`; the others wait.",
+    )
     region: str | None = Field(default=None, description="AWS region; unset means boto3's own choice.")
     home: Path | None = Field(
         default=None, description="State folder of the local stack; unset means the nearest .skfleet upwards."

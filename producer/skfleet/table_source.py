@@ -75,7 +75,7 @@ class TableSource:
             self.split_column.name,
             chunk_rows=chunk_rows(self.likely_rows),
             # What tells the rows of one key apart.
-            hash_columns=[it.name for it in self.id_columns if it.name != self.split_column.name],
+            hash_columns=[column.name for column in self.id_columns if column.name != self.split_column.name],
         )
         plan = plan_chunks(histogram, chunk_rows=chunk_rows(histogram.rows))
         self._notes = self.reading.notes + check_layout(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
+from tests.contract.redshift_statements import parsed
 from tests.contract.warehouse_place import REDSHIFT, RedshiftSchema
 
 from skfleet_common.aws.user_files import UserFiles
@@ -133,6 +135,9 @@ def test_only_the_columns_that_are_needed_and_the_rows_that_are_asked_for_are_wr
     assert unload(place, source, ["x"], ["id"]) == 60
     found = manifest(place)
     assert len(found["schema"]["elements"]) == 2
+    (statement,) = [it for it in place.redshift.server.statements if it.startswith("UNLOAD")]
+    inner = re.search(r"UNLOAD \('(.*)'\) TO ", statement, re.DOTALL)[1].replace("''", "'")
+    parsed(inner.replace("\\\\", "\\"))
     assert found["meta"]["record_count"] == 60
 
 
@@ -142,7 +147,7 @@ def test_a_place_that_is_taken_is_refused_and_left_as_it_is(place: RedshiftSchem
     place.sql("INSERT INTO t VALUES (1)")
     unload(place, place.rows_of("t"), [], ["id"])
     before = place.redshift.objects()
-    with pytest.raises(Refused, match="there are files below s3://.* already"):
+    with pytest.raises(Refused, match=r"there are files below s3://.* already"):
         unload(place, place.rows_of("t"), [], ["id"])
     assert place.redshift.objects() == before
 

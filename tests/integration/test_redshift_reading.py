@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psutil
 import pytest
+from tests.conftest import eventually
 from tests.integration.worker_fleet import MODEL, Fleet
 from tests.redshift.place import RedshiftPlace
 from tests.redshift.refusal import Refusal
@@ -38,8 +40,8 @@ class Reading:
     def submit(self, read: str, **asked: Any) -> str:
         output = asked.pop("output_table", f"{self.redshift.schema}.scores_{read}")
         return self.skfleet.predict(
-            model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights", id_column="id",
-            output_table=output, read=read, **({"chunk_rows": 700} | asked),
+            model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights",
+            id_column="id", output_table=output, read=read, **({"chunk_rows": 700} | asked),
         ).id  # fmt: skip
 
     def unloaded(self, job: str) -> list[str]:
@@ -116,8 +118,8 @@ def test_an_unloaded_job_reads_files_in_its_tables_name_and_leaves_none(reading:
 
 def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -> None:
     request = api.predict_request(
-        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
-        output_table=f"{reading.redshift.schema}.out", read="unload", chunk_rows=1_000,
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights",
+        id_column="id", output_table=f"{reading.redshift.schema}.out", read="unload", chunk_rows=1_000,
     )  # fmt: skip
     prepared = reading.skfleet.plan(request)
     assert prepared.plan.rows == ROWS
@@ -129,8 +131,8 @@ def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -
 
 def test_auto_says_why_it_chose(reading: Reading) -> None:
     request = api.predict_request(
-        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights", id_column="id",
-        output_table=f"{reading.redshift.schema}.out",
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights",
+        id_column="id", output_table=f"{reading.redshift.schema}.out",
     )  # fmt: skip
     prepared = reading.skfleet.plan(request)
     assert prepared.source.reading.mode == "select"
@@ -216,6 +218,41 @@ def test_unload_is_refused_on_postgres(fleet: Fleet) -> None:
     skfleet = api.Fleet(fleet.settings.model_copy(update={"warehouse_url": fleet.server.url}))
     with closing(skfleet.cloud), pytest.raises(UsageError, match="--read unload is for Redshift"):
         skfleet.predict(
-            model=f"{MODEL}@{fleet.digest[:12]}", table="public.flights", id_column="id", output_table="public.o",
-            read="unload",
+            model=f"{MODEL}@{fleet.digest[:12]}", table="public.flights", id_column="id",
+            output_table="public.o", read="unload",
         )  # fmt: skip
+
+
+def test_so_many_scorers_read_redshift_at_once_and_the_others_wait_without_losing_their_lease(
+    reading: Reading,
+) -> None:
+    reading.redshift.server.slow("^FETCH", 0.7, times=1_000)
+    workers = [reading.start_worker(scorers=2, redshift_readers=2) for _ in range(2)]
+    for worker in workers:
+        worker.wait_for("scorer.ready", count=2)
+    job = reading.submit("select", chunk_rows=500)
+    seen: set[int] = set()
+    while not reading.fleet.cloud.tracker.job(job).state.is_terminal:
+        ((active,),) = reading.redshift.seed(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.7%' AND state = 'active'"
+            " AND pid <> pg_backend_pid()"
+        )
+        seen.add(active)
+    assert reading.succeeded(job).rows_scored == ROWS
+    assert max(seen) == 2
+    assert any(worker.said("seat.taken") for worker in workers)
+    assert not any(worker.said("lease.lost") for worker in workers)
+    assert {commit.attempts for commit in reading.fleet.cloud.tracker.commits(job, range(8))} == {1}
+
+
+def test_a_worker_that_dies_in_its_seat_gives_it_back_by_its_silence(reading: Reading) -> None:
+    reading.redshift.server.slow("^FETCH", 8, times=1)
+    first = reading.start_worker(redshift_readers=1)
+    job = reading.submit("select", chunk_rows=2_000)
+    eventually(lambda: reading.fleet.cloud.tracker.seats(reading.skfleet.warehouse.address))
+    eventually(lambda: any(it.startswith("FETCH") for it in reading.redshift.server.statements))
+    for process in [*psutil.Process(first.process.pid).children(recursive=True), first.process]:
+        process.kill()
+    second = reading.start_worker(redshift_readers=1)
+    reading.succeeded(job)
+    assert second.said("seat.taken_over")

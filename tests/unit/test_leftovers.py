@@ -50,6 +50,17 @@ def test_what_no_attempt_wrote_stays_as_long_as_the_job_is_known(age: float) -> 
 
 
 @given(age=ages)
+def test_what_was_unloaded_goes_with_the_job_that_read_it(age: float) -> None:
+    key = NAMES.unload(JOB) + "0000_part_00.parquet"
+    reasons = {state: folder(state).why(stored(key, age), None, old_seconds=OLD) for state in JobState}
+    assert {state: why for state, why in reasons.items() if why is not None} == {
+        JobState.SUCCEEDED: Why.PUBLISHED,
+        JobState.CANCELLED: Why.CANCELLED,
+        JobState.FAILED: Why.FAILED,
+    }
+
+
+@given(age=ages)
 def test_of_a_published_job_the_committed_output_goes_when_old_and_its_rejects_stay(age: float) -> None:
     out, rejects = NAMES.output(JOB, 3, "won"), NAMES.rejects(JOB, 3, "won")
     commit = new_commit(JOB, 3, output_key=out, rejects_key=rejects)

@@ -19,6 +19,7 @@ from skfleet_common.tables.port import Publisher, Warehouse
 from skfleet_worker.folders import cache_folder, fresh_seat
 from skfleet_worker.models import Models
 from skfleet_worker.protocol import Assignment
+from skfleet_worker.seating import Seating
 from skfleet_worker.sources import Sources
 
 
@@ -97,9 +98,20 @@ class Workbench:
             cloud=cloud,
             warehouse=warehouse,
             models=Models(cloud, cache, Trust.of(settings)),
-            sources=Sources(cloud, warehouse),
+            sources=Sources(cloud, warehouse, _seating(settings, cloud, warehouse)),
             scratch=fresh_seat(cache, worker, seat),
             report=report,
             check_lease=check_lease,
             batch_rows=settings.batch_rows,
         )
+
+
+def _seating(settings: Settings, cloud: Cloud, warehouse: Warehouse) -> Seating | None:
+    if not warehouse.is_leader_bound:
+        return None
+    return Seating(
+        cloud.tracker,
+        warehouse.address,
+        seats=settings.redshift_readers,
+        still_seconds=settings.lease_seconds,
+    )

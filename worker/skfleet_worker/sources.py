@@ -14,6 +14,7 @@ from skfleet_common.contracts.jobs import JobSpec
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import SourceBatch, Warehouse
 from skfleet_worker.file_source import FileSource
+from skfleet_worker.seating import Seating
 from skfleet_worker.table_source import TableSource
 
 #: Jobs whose spec a scorer remembers.
@@ -50,9 +51,10 @@ class Source(Protocol):
 class Sources:
     """The sources of jobs. A table is looked at for every chunk: it may change while its job runs."""
 
-    def __init__(self, cloud: Cloud, warehouse: Warehouse) -> None:
+    def __init__(self, cloud: Cloud, warehouse: Warehouse, seating: Seating | None = None) -> None:
         self._cloud = cloud
         self._warehouse = warehouse
+        self._seating = seating
         self._specs: OrderedDict[str, JobSpec] = OrderedDict()
 
     def of(self, job: str) -> Source:
@@ -63,7 +65,7 @@ class Sources:
         """
         spec = self.spec(job)
         if spec.files is None:
-            return TableSource.find(spec, self._warehouse)
+            return TableSource.find(spec, self._warehouse, self._seating)
         files = UserFiles(self._cloud.store.client, self._cloud.store.where)
         return FileSource(spec, spec.files, UserObjects(files))
 

@@ -13,6 +13,7 @@ from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import Reader, SourceBatch, Warehouse
 from skfleet_worker.asked_outputs import check_outputs, verbatim_names
 from skfleet_worker.careful import CarefulReader
+from skfleet_worker.seating import Seating
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,17 @@ class TableSource:
     spec: JobSpec
     table: SourceTable
     reader: Reader
+    #: Where not everybody may read at once.
+    seating: Seating | None = None
 
     @classmethod
-    def find(cls, spec: JobSpec, warehouse: Warehouse) -> TableSource:
+    def find(cls, spec: JobSpec, warehouse: Warehouse, seating: Seating | None = None) -> TableSource:
         """Look the table up.
 
         Raises:
             Refused: it is not there any more.
         """
-        return cls(spec, warehouse.catalogue.find_table(_quoted(spec.table)), warehouse.reader)
+        return cls(spec, warehouse.catalogue.find_table(_quoted(spec.table)), warehouse.reader, seating)
 
     def check(self, manifests: Sequence[FeatureManifest]) -> None:
         """Refuse a table that is no longer what the job was planned on.
@@ -55,7 +58,7 @@ class TableSource:
     def read(
         self, chunk: Chunk, *, features: Sequence[str], batch_rows: int, carefully: bool
     ) -> Iterator[SourceBatch | None]:
-        """Stream the rows of a chunk's key range."""
+        """Stream the rows of a chunk's key range; None is also a wait for a seat at the warehouse."""
         reader = CarefulReader(
             self.reader,
             self.spec,
@@ -64,7 +67,8 @@ class TableSource:
             verbatim=verbatim_names(self.spec),
             batch_rows=batch_rows,
         )
-        return reader.read_carefully(chunk.id_range) if carefully else reader.read(chunk.id_range)
+        batches = reader.read_carefully(chunk.id_range) if carefully else reader.read(chunk.id_range)
+        return batches if self.seating is None else self.seating.seated(batches)
 
     def _column(self, name: str) -> Column:
         column = self.table.column(name)

@@ -7,6 +7,7 @@
 | commit   | ``job#<job>#block#<chunk // 200>`` | ``commit#0000123`` |
 | node     | ``job#<job>#run#<r>#node#<l>#<i>`` | ``node``           |
 | turn     | ``turn#[<address>,<schema>,<t>]``  | ``turn``           |
+| seat     | ``seats#<address>``                | ``seat#0003``      |
 | trouble  | ``job#<job>#run#<r>#troubles``     | ``chunk#0000123``  |
 | copy     | ``job#<job>#run#<r>#copies``       | ``copy#0000123``   |
 | worker   | ``worker#<worker>``                | ``worker``         |
@@ -46,7 +47,7 @@ RETENTION_DAYS = 90
 DAY_SECONDS = 86_400
 #: Commits of neighbouring chunks share a partition: one query reads them all.
 BLOCK_CHUNKS = 200
-#: Version of the items that hold no stored shape: tokens, nodes and turns.
+#: Version of the items that hold no stored shape: tokens, nodes, turns and seats.
 ITEM_VERSION = 1
 
 #: An item, or part of one, as DynamoDB's own typed values.
@@ -82,6 +83,16 @@ def node_key(job: str, run: int, node: Node) -> Item:
 def turn_key(address: str, table: TableName) -> Item:
     """Give the key of the turn to publish to a table; names may hold any character, so JSON parts them."""
     return to_item({"pk": f"turn#{json.dumps([address, table.schema_name, table.name])}", "sk": "turn"})
+
+
+def seats_pk(address: str) -> str:
+    """Give the partition of the seats at a warehouse: a query reads them all."""
+    return f"seats#{address}"
+
+
+def seat_key(address: str, number: int) -> Item:
+    """Give the key of a seat."""
+    return to_item({"pk": seats_pk(address), "sk": f"seat#{number:04d}"})
 
 
 def worker_key(worker: str) -> Item:
@@ -183,6 +194,21 @@ class TrackerTable:
                     ExpressionAttributeNames=attribute_names(f"{update} {condition}"),
                     ExpressionAttributeValues=to_item(values),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as exc:
+                return standing_item(exc)
+        return None
+
+    def delete_if(self, key: Item, condition: str, values: Mapping[str, Any]) -> Item | None:
+        """Delete an item if ``condition`` holds; gives what :meth:`put_if` gives."""
+        with cloud_faults(self.target):
+            try:
+                self.client.delete_item(
+                    TableName=self.name,
+                    Key=key,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=attribute_names(condition),
+                    ExpressionAttributeValues=to_item(values),
                 )
             except ClientError as exc:
                 return standing_item(exc)

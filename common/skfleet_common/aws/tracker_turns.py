@@ -12,16 +12,11 @@ once, and that a job which ended has none, is the ledger's to see to, not the tu
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
-
-from skfleet_common.aws.faults import cloud_faults
 from skfleet_common.aws.tracker_jobs import JobRecords
 from skfleet_common.aws.tracker_table import (
     ITEM_VERSION,
     TTL_ATTRIBUTE,
-    attribute_names,
     from_item,
-    standing_item,
     to_item,
     turn_key,
 )
@@ -63,17 +58,7 @@ class Turns(JobRecords):
 
     def release_table(self, table: TableName, *, address: str, job: str, run: int) -> None:
         """Give a turn back; nothing happens if another job has it."""
-        with cloud_faults(self.target):
-            try:
-                self.client.delete_item(
-                    TableName=self.name,
-                    Key=turn_key(address, table),
-                    ConditionExpression=OF_HOLDER,
-                    ExpressionAttributeNames=attribute_names(OF_HOLDER),
-                    ExpressionAttributeValues=to_item({":holder": job, ":holder_run": run}),
-                )
-            except ClientError as exc:
-                standing_item(exc)
+        self.delete_if(turn_key(address, table), OF_HOLDER, {":holder": job, ":holder_run": run})
 
     def _is_publishing(self, job: str, run: int) -> bool:
         record = self._find(job)
