@@ -151,6 +151,8 @@ class Session:
     def _performed(self, read: Performed) -> list[Frame]:
         if self._status == b"E":
             raise _ABORTED
+        with suppress(psycopg2.ProgrammingError):
+            self.run_sql("/* so that libpq, which saw no forwarded frame, knows of the transaction */")
         try:
             notice, tag = perform(self, read)
         except psycopg2.Error as exc:

@@ -129,3 +129,11 @@ def test_a_role_without_rights_is_named_with_s3s_own_error(redshift: RedshiftPla
     ) as caught:
         redshift.sql(unload(redshift, "SELECT 1 AS a"))
     assert "Failed to initialize S3 output stream" in caught.value.diag.message_detail
+
+
+def test_a_refused_unload_aborts_its_transaction(redshift: RedshiftPlace) -> None:
+    with closing(redshift.connect()) as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.Error, match="Limit clause is not supported"):
+            cursor.execute(unload(redshift, "SELECT 1 AS a LIMIT 1"))
+        with pytest.raises(psycopg2.errors.InFailedSqlTransaction):
+            cursor.execute("SELECT 1")
