@@ -29,10 +29,24 @@ class Settings(BaseModel):
     fleet: str = Field(default="local", description="Name of the fleet; prefixes every queue, table and key.")
     bucket: str | None = Field(default=None, description="S3 bucket of models, jobs and outputs.")
     warehouse_url: str | None = Field(
-        default=None, description="The warehouse: postgresql://user:password@host:port/database."
+        default=None,
+        description="The warehouse: `postgresql://user:password@host:port/database`, or Redshift as "
+        "`redshift://user:password@host:5439/database`, `redshift+iam://[db_user@]endpoint/database` or "
+        "`redshift+secret://[endpoint/database]?secret=NAME` (docs/redshift.md).",
     )
     aws_endpoint_url: str | None = Field(
         default=None, description="Endpoint of an AWS emulator; unset means AWS itself."
+    )
+    redshift_api_url: str | None = Field(
+        default=None,
+        description="Endpoint of the API that grants logins to Redshift, such as a VPC endpoint's; unset "
+        "means the same as for all of AWS.",
+    )
+    redshift_iam_role: str | None = Field(
+        default=None,
+        pattern="^(default|arn:[^\\s']{1,2048})$",
+        description="Role with which Redshift reads and writes the fleet's bucket: an ARN, several joined by "
+        "commas to be taken on in turn, or `default` for the cluster's own.",
     )
     region: str | None = Field(default=None, description="AWS region; unset means boto3's own choice.")
     home: Path | None = Field(

@@ -255,8 +255,14 @@ class Fleet:
         return redrive(self.cloud, limit=limit, dry_run=dry_run, steps=self._steps)
 
     def clean_up(self, *, older_than_days: float = OLDER_THAN_DAYS, dry_run: bool = False) -> CleanUp:
-        """Remove what ended jobs left behind in the bucket; what a live job needs is never touched."""
-        return clean_up(self.cloud, older_than_days=older_than_days, dry_run=dry_run, steps=self._steps)
+        """Remove what ended jobs left in bucket and warehouse; what a live job needs is never touched."""
+        return clean_up(
+            self.cloud,
+            older_than_days=older_than_days,
+            dry_run=dry_run,
+            steps=self._steps,
+            open_publisher=self._publisher if self.settings.warehouse_url else None,
+        )
 
     def _resolved(self, request: PredictRequest) -> list[str]:
         """Give the digests of the bundles that are asked for.

@@ -1,4 +1,4 @@
-"""Clean-up: removes the leftovers of jobs from the bucket. It may be stopped anywhere; the next one goes on.
+"""Clean-up: removes the leftovers of jobs from bucket and warehouse. Stopped anywhere, the next one goes on.
 
 What a live job needs is never touched: whether a job is live is read before its objects, and jobs do not come
 back, but for FAILED ones, whose retry is ruled out by one conditional write before anything of them goes.
@@ -7,22 +7,27 @@ back, but for FAILED ones, whose retry is ruled out by one conditional write bef
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from skfleet.leftovers import Folder, Why
+from skfleet.leftovers import UNKNOWN_SECONDS, Folder, Why
 from skfleet.progress import Steps
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.store import MAX_DELETE_KEYS, StoredObject
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.aws.tracker_table import DAY_SECONDS
-from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.errors import SkfleetError, UsageError
 from skfleet_common.contracts.jobs import Commit, JobRecord
 from skfleet_common.contracts.shapes import NewerShape, UnreadableShape
 from skfleet_common.contracts.states import JobState
+
+if TYPE_CHECKING:
+    from skfleet_common.tables.port import Publisher
 
 OLDER_THAN_DAYS = 7.0
 
@@ -48,6 +53,10 @@ class CleanUp(BaseModel):
     objects: int
     bytes: int
     removed: tuple[Removed, ...]
+    #: Tables that publishers which died left in the warehouse.
+    tables: tuple[str, ...] = ()
+    #: Why the warehouse was not looked through, if it was not.
+    warehouse: str | None = None
     #: Jobs left alone, because this skfleet cannot read what the tracker says of them.
     unreadable: tuple[str, ...]
 
@@ -59,9 +68,16 @@ class _Tally:
 
 
 def clean_up(
-    cloud: Cloud, *, older_than_days: float = OLDER_THAN_DAYS, dry_run: bool = False, steps: Steps
+    cloud: Cloud,
+    *,
+    older_than_days: float = OLDER_THAN_DAYS,
+    dry_run: bool = False,
+    steps: Steps,
+    open_publisher: Callable[[], Publisher] | None = None,
 ) -> CleanUp:
-    """Remove what jobs left behind in the bucket; what a dry run names, the same call removes.
+    """Remove what jobs left behind; what a dry run names, the same call removes.
+
+    Without ``open_publisher``, or where the warehouse does not answer, its tables stay for the next time.
 
     Raises:
         UsageError: ``older_than_days`` is negative.
@@ -79,7 +95,16 @@ def clean_up(
             except (NewerShape, UnreadableShape):
                 unreadable.append(job)
             step.reach(number)
+    tables: tuple[str, ...] = ()
+    why_not: str | None = None
+    if open_publisher is not None:
+        try:
+            tables = broom.sweep_warehouse(open_publisher())
+        except SkfleetError as error:
+            why_not = str(error)
     return CleanUp(
+        tables=tables,
+        warehouse=why_not,
         dry_run=dry_run,
         older_than_days=older_than_days,
         objects=sum(part.objects for part in removed),
@@ -109,6 +134,24 @@ class _Broom:
             Removed(job=job, why=why, objects=count, bytes=tally.bytes[why])
             for why, count in tally.objects.items()
         ]
+
+    def sweep_warehouse(self, publisher: Publisher) -> tuple[str, ...]:
+        """Drop the tables of publishers that died; give their names.
+
+        Raises:
+            SkfleetError: the warehouse does not answer, or does not let this role.
+        """
+        swept: list[str] = []
+        for found in publisher.leftovers():
+            record = self._record(found.job)
+            if record is None and found.age_seconds < UNKNOWN_SECONDS:
+                continue
+            if record is not None and not record.state.is_terminal:
+                continue
+            if not self.dry_run:
+                publisher.remove(found)
+            swept.append(str(found.table))
+        return tuple(swept)
 
     def _record(self, job: str) -> JobRecord | None:
         try:

@@ -3,10 +3,10 @@
 | the job is | what may go | when |
 | ---------- | ----------- | ---- |
 | not ended | nothing | |
-| SUCCEEDED | outputs and rejects of attempts that lost | at once |
+| SUCCEEDED | outputs and rejects of attempts that lost, lists of what to load | at once |
 | SUCCEEDED | committed outputs, which are published | when they are old |
-| CANCELLED | outputs and rejects | at once |
-| FAILED | outputs and rejects | when all is old, and a retry is ruled out |
+| CANCELLED | outputs, rejects and lists | at once |
+| FAILED | outputs, rejects and lists | when all is old, and a retry is ruled out |
 | not known | everything | when all is a day old |
 
 Spec, plans, certificate, shift and the rejects of a published job stay until they expire with its records.
@@ -26,6 +26,9 @@ from skfleet_common.contracts.states import JobState
 
 #: What an attempt wrote, below its job's prefix, as ``contracts/names.py`` puts it.
 _OF_ATTEMPT = re.compile(r"(?:out|rejects)/(\d+)/[^/]+\.parquet")
+
+#: What an attempt to publish tells the warehouse to load; gone with the attempt, unless that died.
+_OF_PUBLISHING = re.compile(r"load/[^/]+")
 
 #: A producer writes plan and spec, then the job's record: none takes a day for that.
 UNKNOWN_SECONDS = 86_400.0
@@ -58,6 +61,10 @@ class Folder:
         found = _OF_ATTEMPT.fullmatch(key.removeprefix(self.prefix))
         return None if found is None else int(found[1])
 
+    def is_of_publishing(self, key: str) -> bool:
+        """Whether it is what a publisher that died has left."""
+        return _OF_PUBLISHING.fullmatch(key.removeprefix(self.prefix)) is not None
+
     def is_due(self, objects: Iterable[StoredObject], *, old_seconds: float) -> bool:
         """Whether a job that FAILED, or that nobody knows, has leftovers, and all it has is old.
 
@@ -74,7 +81,7 @@ class Folder:
                 since_failure = (listed_at - failed_at).total_seconds()
             if min(found.age_seconds, since_failure) < least:
                 return False
-            has_leftovers = has_leftovers or self.record is None or self.chunk_of(found.key) is not None
+            has_leftovers = has_leftovers or self.record is None or self._may_go(found.key)
         return has_leftovers
 
     def why(self, found: StoredObject, commit: Commit | None, *, old_seconds: float) -> Why | None:
@@ -84,11 +91,16 @@ class Folder:
         """
         if self.state is None:
             return Why.UNKNOWN
-        if not self.state.is_terminal or self.chunk_of(found.key) is None:
+        if not self.state.is_terminal or not self._may_go(found.key):
             return None
         if self.state is JobState.SUCCEEDED:
+            if self.is_of_publishing(found.key):
+                return Why.LOST
             return _why_of_success(found, commit, old_seconds=old_seconds)
         return Why.CANCELLED if self.state is JobState.CANCELLED else Why.FAILED
+
+    def _may_go(self, key: str) -> bool:
+        return self.chunk_of(key) is not None or self.is_of_publishing(key)
 
 
 def _why_of_success(found: StoredObject, commit: Commit | None, *, old_seconds: float) -> Why | None:

@@ -17,7 +17,7 @@ from skfleet_common.contracts.columns import Column, LogicalDtype
 from skfleet_common.contracts.errors import Refused, UsageError, nearest, shown
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.model.oos_table import ROW
-from skfleet_common.tables.port import Publication, Warehouse
+from skfleet_common.tables.port import Parts, Publication, Warehouse
 
 _FILES = {".csv", ".parquet"}
 
@@ -107,6 +107,7 @@ def write_out_of_sample(
     outputs: Sequence[OutputColumn],
     model: str,
     open_warehouse: Callable[[], Warehouse],
+    as_parts: Callable[[list[pa.RecordBatch]], Parts],
 ) -> None:
     """Write all rows, or none of them; ``model`` names the bundle, which is written once.
 
@@ -129,7 +130,7 @@ def write_out_of_sample(
         rows=rows.num_rows,
         id_columns=tuple(column.name for column in columns if column.source == "id"),
     )
-    warehouse.publisher.publish(publication, rows.to_batches())
+    warehouse.publisher.publish(publication, as_parts(rows.to_batches()))
 
 
 def _output_column(name: str, source: Sequence[Column], outputs: Sequence[OutputColumn]) -> OutputColumn:

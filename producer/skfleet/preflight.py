@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from skfleet.layout import check_layout
 from skfleet.naming import find_column, find_columns, names_of
 from skfleet.output_columns import choose_output_columns
 from skfleet.plan import plan_chunks
@@ -83,15 +84,22 @@ def prepare(
         step.reach(3)
     rows_per_second = rows_per_second_of([manifest.hints.rows_per_second_per_core for manifest in manifests])
     with steps.step("Planning chunks") as step:
-        size = request.chunk_rows or choose_chunk_rows(
-            table.estimated_rows, rows_per_second=rows_per_second, scorers=scorers
+        layout = warehouse.keys.layout(source)
+        rows = table.estimated_rows if layout is None or layout.rows is None else layout.rows
+        size = request.chunk_rows or choose_chunk_rows(rows, rows_per_second=rows_per_second, scorers=scorers)
+        histogram = warehouse.keys.histogram(
+            source,
+            split.name,
+            chunk_rows=size,
+            # What tells the rows of one key apart.
+            hash_columns=[column.name for column in ids if column.name != split.name],
         )
-        histogram = warehouse.keys.histogram(source, split.name, chunk_rows=size)
         size = request.chunk_rows or choose_chunk_rows(
             histogram.rows, rows_per_second=rows_per_second, scorers=scorers
         )
         plan = plan_chunks(histogram, chunk_rows=size)
         step.reach(plan.rows, plan.rows)
+    warnings += check_layout(layout, table=table.name, split=split.name, chunks=len(plan.chunks))
     return Prepared(
         bundles=tuple(bundles),
         source=source,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from skfleet_common.aws.store import NoSuchObject, ObjectStore
 from skfleet_common.aws.trust import NO_MORE, Trust
@@ -20,6 +22,11 @@ from skfleet_common.model.bundle import (
 )
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.model.signature import SIGNATURE_FILE, Signature, read_signature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from skfleet_common.aws.rows_at_hand import RowsAtHand
 
 #: SHA-256 in hex; a shorter reference is a prefix.
 DIGEST_LENGTH = 64
@@ -52,6 +59,12 @@ class Registry:
         if signature is not None:
             self._store.put(self._names.bundle_file(name, digest, SIGNATURE_FILE), signature.to_json())
         self._point_latest(name, digest)
+
+    def rows_of(self, name: str, digest: str, rows: Iterable[pa.RecordBatch]) -> RowsAtHand:
+        """Give rows that a bundle's training made as a publisher takes them; they may pass by the bucket."""
+        from skfleet_common.aws.rows_at_hand import RowsAtHand  # noqa: PLC0415  (pyarrow: --help need not wait)
+
+        return RowsAtHand(rows, self._store, partial(self._names.load, f"train-{name}-{digest[:12]}"))
 
     def resolve(self, reference: str) -> tuple[str, str]:
         """Give the name and full digest of ``NAME`` (its newest) or ``NAME@<digest prefix>``.

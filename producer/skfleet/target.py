@@ -63,6 +63,12 @@ def open_target_warehouse(settings: Settings) -> Warehouse:
     Raises:
         EnvironmentFault: they name none.
     """
-    from skfleet_common.tables import open_warehouse  # noqa: PLC0415  (pyarrow: --help need not wait)
+    from skfleet_common.aws.logins import RedshiftLogins  # noqa: PLC0415  (boto3: --help need not wait)
+    from skfleet_common.tables import open_warehouse  # noqa: PLC0415  (pyarrow: likewise)
 
-    return open_warehouse(warehouse_url(settings), statement_seconds=settings.statement_seconds)
+    return open_warehouse(
+        warehouse_url(settings),
+        statement_seconds=settings.statement_seconds,
+        logins=RedshiftLogins(settings),
+        iam_role=settings.redshift_iam_role,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from skfleet.fit_keywords import with_found_columns
@@ -82,7 +83,14 @@ def train_model(
     for warning in fitted.warnings:
         steps.note(f"Note: {warning}")
     if request.out_of_sample is not None:
-        _write(request.out_of_sample, fitted, digest, source.columns, open_warehouse=open_warehouse)
+        _write(
+            request.out_of_sample,
+            fitted,
+            digest,
+            source.columns,
+            open_warehouse=open_warehouse,
+            registry=registry,
+        )
     return TrainedModel(
         name=choices.name,
         digest=digest,
@@ -155,6 +163,7 @@ def _write(
     source: Sequence[Column],
     *,
     open_warehouse: Callable[[], Warehouse],
+    registry: Registry,
 ) -> None:
     """Write the out-of-sample rows of a model that is registered by now."""
     model = f"{fitted.manifest.name}@{digest[:12]}"
@@ -169,6 +178,7 @@ def _write(
             outputs=fitted.manifest.outputs,
             model=model,
             open_warehouse=open_warehouse,
+            as_parts=partial(registry.rows_of, fitted.manifest.name, digest),
         )
     except SkfleetError as error:
         raise type(error)(f"{kept}: {error}") from error

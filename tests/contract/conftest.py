@@ -3,6 +3,7 @@
 from tests.contract.aws_emulator import aws_endpoint, cloud, fleet_settings, module_cloud
 from tests.contract.stored_jobs import emptied_cloud
 from tests.contract.warehouse_place import place, postgres_server
+from tests.redshift.place import redshift, redshift_and_certificate, redshift_certificate
 
 __all__ = [
     "aws_endpoint",
@@ -12,4 +13,7 @@ __all__ = [
     "module_cloud",
     "place",
     "postgres_server",
+    "redshift",
+    "redshift_and_certificate",
+    "redshift_certificate",
 ]

@@ -21,7 +21,7 @@ from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.model.scoring import Scored
-from skfleet_common.tables.port import Publication, Published, Selection, SourceBatch
+from skfleet_common.tables.port import Parts, Publication, Published, Selection, SourceBatch
 
 CHUNK_ROWS = 2
 TURN_SECONDS = 60
@@ -149,9 +149,9 @@ class LedgerPublisher:
     stand: Callable[..., None]
     check: Callable[[], None]
 
-    def publish(self, publication: Publication, parts: Iterable[pa.RecordBatch], **_: Any) -> Published:
+    def publish(self, publication: Publication, parts: Parts, **_: Any) -> Published:
         """Load at once, and stand still before the transaction that counts."""
-        loaded = list(parts)
+        loaded = list(parts.batches())
         self.stand("publish")
         return self.ledger.publish(publication, loaded, check=self.check)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 from tests.contract.publications import REPLACEMENT, part
+from tests.contract.warehouse_place import Streamed
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import TryAgain
@@ -37,7 +38,7 @@ def main() -> int:
     table = TableName(schema_name=schema, name="scores")
     try:
         done = open_warehouse(url, statement_seconds=60).publisher.publish(
-            Publication(table=table, **REPLACEMENT), parts()
+            Publication(table=table, **REPLACEMENT), Streamed(parts())
         )
     except TryAgain as exc:
         print(exc, flush=True)  # noqa: T201

@@ -95,9 +95,7 @@ class Publishing:
 
     def _publish(self) -> None:
         try:
-            self.outcome = self._place.warehouse.publisher.publish(
-                self._asked, self._parts, alive=self.is_alive.set
-            )
+            self.outcome = self._place.publisher.publish(self._asked, self._parts, alive=self.is_alive.set)
         except SkfleetError as exc:
             self.outcome = exc
 

@@ -60,9 +60,7 @@ def publish(record: JobRecord, place: Place) -> bool:
         rows=1,
         id_columns=("id",),
     )
-    return bool(
-        place.warehouse.publisher.publish(publication, [pa.RecordBatch.from_pydict({"id": pa.array(["1"])})])
-    )
+    return bool(place.publisher.publish(publication, [pa.RecordBatch.from_pydict({"id": pa.array(["1"])})]))
 
 
 @pytest.mark.parametrize("state", [JobState.SUBMITTING, JobState.RUNNING])

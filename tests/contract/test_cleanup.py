@@ -21,8 +21,10 @@ from skfleet.progress import Silent
 from skfleet.retry import retry
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker_table import job_key, to_item
-from skfleet_common.contracts.errors import Refused, UsageError
+from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.errors import EnvironmentFault, Refused, UsageError
 from skfleet_common.contracts.states import JobState
+from skfleet_common.tables.port import Leftover
 
 SILENT = Silent()
 LIVE = {JobState.SUBMITTING, JobState.RUNNING, JobState.PUBLISHING}
@@ -265,3 +267,60 @@ def test_nothing_that_is_needed_goes_and_a_second_clean_up_finds_nothing(
         assert job.needed <= left
         assert not job.useless & left
     assert cloud.store.exists(bundle)
+
+
+class LeftInWarehouse:
+    """A publisher's double that knows of leftovers alone: what a warehouse holds is not clean-up's matter."""
+
+    def __init__(self, *left: Leftover) -> None:
+        self.left = list(left)
+
+    def leftovers(self) -> list[Leftover]:
+        return list(self.left)
+
+    def remove(self, leftover: Leftover) -> None:
+        self.left.remove(leftover)
+
+
+def left(job: str, *, age_seconds: float = 1.0) -> Leftover:
+    return Leftover(TableName(schema_name="public", name=f"staging_of_{job}"), job, age_seconds)
+
+
+def test_staging_tables_of_ended_jobs_go_and_those_of_live_ones_stay(cloud: Cloud) -> None:
+    kept = [left(store_job(cloud, chunks=1, state=state).job) for state in sorted(LIVE)]
+    kept.append(left("nobody-knows-it"))
+    ended = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+    gone = [left(store_job(cloud, chunks=1, state=state).job) for state in sorted(ended)]
+    gone.append(left("nobody-knows-it-either", age_seconds=leftovers.UNKNOWN_SECONDS))
+    publisher = LeftInWarehouse(*kept, *gone)
+
+    def sweep_both(*, dry_run: bool) -> CleanUp:
+        return clean_up(cloud, dry_run=dry_run, steps=SILENT, open_publisher=lambda: publisher)  # type: ignore[arg-type, return-value]
+
+    named = tuple(str(found.table) for found in gone)
+    assert sweep_both(dry_run=True).tables == named
+    assert publisher.left == [*kept, *gone]
+    assert sweep_both(dry_run=False).tables == named
+    assert publisher.left == kept
+
+
+def test_a_warehouse_that_does_not_answer_keeps_nothing_from_the_bucket(cloud: Cloud) -> None:
+    job, *_ = with_output(cloud, JobState.CANCELLED)
+
+    def broken() -> LeftInWarehouse:
+        raise EnvironmentFault("Redshift at nowhere cannot be reached; resume it.")
+
+    done = clean_up(cloud, older_than_days=0.0, steps=SILENT, open_publisher=broken)  # type: ignore[arg-type]
+    assert [part.job for part in done.removed] == [job]
+    assert done.warehouse == "Redshift at nowhere cannot be reached; resume it."
+    assert done.tables == ()
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED])
+def test_lists_of_what_to_load_go_with_their_job(cloud: Cloud, state: JobState) -> None:
+    job = store_job(cloud, chunks=1, state=state).job
+    listed = cloud.names.load(job, "abc.manifest")
+    cloud.store.put(listed, b"{}")
+    done = sweep(cloud)
+    assert [(part.job, part.objects) for part in done.removed] == [(job, 1)]
+    assert listed not in keys_of(cloud, job)

@@ -51,7 +51,7 @@ def replace(
     asked = publication(
         place, rows=5, if_exists=IfExists.REPLACE, columns=columns, cascade_views=cascade_views
     )
-    return place.warehouse.publisher.publish(asked, [part(0, 5)])
+    return place.publisher.publish(asked, [part(0, 5)])
 
 
 def check(place: Place, columns: tuple[OutputColumn, ...] = COLUMNS) -> None:
@@ -62,7 +62,7 @@ def check(place: Place, columns: tuple[OutputColumn, ...] = COLUMNS) -> None:
 def test_a_view_that_comes_to_depend_on_the_old_table_keeps_it(place: Place) -> None:
     old_table(place)
     with pytest.raises(Refused, match="seen reads it; add --cascade-views"):
-        place.warehouse.publisher.publish(
+        place.publisher.publish(
             publication(place, rows=10, if_exists=IfExists.REPLACE),
             interfering(place, "CREATE VIEW seen AS SELECT * FROM scores"),
         )

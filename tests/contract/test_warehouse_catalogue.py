@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.contract.private_postgres import PrivatePostgres
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import LogicalDtype
@@ -28,14 +28,16 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@BOTH
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_table_and_column_with_an_odd_name_are_found_as_they_are(place: Place, name: str) -> None:
-    place.sql(f"CREATE TABLE {quoted(name)} ({quoted(name)} int)")
+    place.seed(f"CREATE TABLE {quoted(name)} ({quoted(name)} int)")
     table = place.warehouse.catalogue.find_table(f"{place.schema}.{quoted(name)}")
     assert table.name == TableName(schema_name=place.schema, name=name)
     assert [column.name for column in table.columns] == [name]
 
 
+@BOTH
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_missing_table_with_an_odd_name_is_named_without_quotes(place: Place, name: str) -> None:
     with pytest.raises(Refused) as refusal:
@@ -43,8 +45,9 @@ def test_a_missing_table_with_an_odd_name_is_named_without_quotes(place: Place, 
     assert f"There is no table {place.schema}.{name}" in str(refusal.value)
 
 
+@BOTH
 def test_capitals_are_taken_literally_first_and_then_folded(place: Place) -> None:
-    place.sql('CREATE TABLE flights (a int); CREATE TABLE "Flights" (b int)')
+    place.seed('CREATE TABLE flights (a int); CREATE TABLE "Flights" (b int)')
     find = place.warehouse.catalogue.find_table
     assert find(f"{place.schema}.Flights").name.name == "Flights"
     assert find(f"{place.schema.upper()}.FLIGHTS").name.name == "flights"
@@ -61,12 +64,14 @@ def test_a_name_without_a_schema_is_looked_for_on_the_search_path(place: Place) 
         place.sql(f"DROP TABLE public.on_the_path_{place.schema}")
 
 
+@BOTH
 def test_a_missing_table_is_refused_with_the_nearest_name(place: Place) -> None:
-    place.sql("CREATE TABLE flights (a int)")
+    place.seed("CREATE TABLE flights (a int)")
     with pytest.raises(Refused, match=rf"did you mean {place.schema}\.flights\?"):
         place.warehouse.catalogue.find_table(f"{place.schema}.fligths")
 
 
+@BOTH
 def test_a_missing_schema_is_refused_with_the_nearest_name(place: Place) -> None:
     with pytest.raises(Refused, match=rf"no schema {place.schema}x; did you mean {place.schema}\?"):
         place.warehouse.catalogue.find_table(f"{place.schema}x.flights")
@@ -119,6 +124,7 @@ def test_views_and_partitioned_tables_are_found_too(place: Place) -> None:
     assert sampled == {"base": True, "seen": False, "stored": True, "parts": True}
 
 
+@BOTH
 def test_a_table_that_the_role_may_not_read_is_refused(place: Place) -> None:
     place.sql(f"CREATE TABLE {place.schema}.hidden (a int)", as_superuser=True)
     with pytest.raises(Refused, match="may not read"):
@@ -134,11 +140,12 @@ def test_only_columns_that_the_role_may_read_are_given(place: Place) -> None:
     assert [column.name for column in place.table("half").columns] == ["a"]
 
 
+@BOTH
 def test_a_new_output_name_is_resolved(place: Place) -> None:
     resolve = place.warehouse.catalogue.resolve_output
     assert resolve(f"{place.schema}.Scores") == TableName(schema_name=place.schema, name="scores")
     assert resolve(f'{place.schema}."Scores"') == TableName(schema_name=place.schema, name="Scores")
-    place.sql('CREATE TABLE "Scores" (a int)')
+    place.seed('CREATE TABLE "Scores" (a int)')
     assert resolve(f"{place.schema}.Scores") == TableName(schema_name=place.schema, name="Scores")
     with pytest.raises(Refused, match="no schema"):
         resolve("no_such_schema.scores")
@@ -217,6 +224,7 @@ def test_an_output_column_of_no_type_is_refused(place: Place, spelled: str) -> N
         place.warehouse.catalogue.check_output(output(place), columns, if_exists=IfExists.FAIL)
 
 
+@BOTH
 def test_the_ledger_is_no_output(place: Place) -> None:
     with pytest.raises(Refused, match="own ledger"):
         place.warehouse.catalogue.check_output(

@@ -6,7 +6,7 @@ import statistics
 
 import psycopg2
 import pytest
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet.plan import plan_chunks
 from skfleet_common.contracts.errors import Refused
@@ -41,11 +41,21 @@ KEYS = {
 }
 
 
+#: What Redshift has no types or collations for.
+POSTGRES_ALONE = ("text in another collation", "uuid", "enum")
+EVERYWHERE = [
+    pytest.param(warehouse, kind, id=f"{warehouse}-{kind}")
+    for warehouse in ("postgres", "redshift")
+    for kind in KEYS
+    if warehouse == "postgres" or kind not in POSTGRES_ALONE
+]
+
+
 def fill(place: Place, kind: str, *, rows: int = ROWS) -> str:
     spelled, expression = KEYS[kind]
-    place.sql(
-        "CREATE TYPE level AS ENUM ('z', 'b', 'a'); "
-        f"CREATE TABLE t (id bigint, key {spelled}); "
+    place.seed(
+        ("CREATE TYPE level AS ENUM ('z', 'b', 'a'); " if kind == "enum" else "")
+        + f"CREATE TABLE t (id bigint, key {spelled}); "
         f"INSERT INTO t SELECT g, {expression} FROM generate_series(1, {rows}) g"
     )
     column = place.table("t").column("key")
@@ -54,7 +64,7 @@ def fill(place: Place, kind: str, *, rows: int = ROWS) -> str:
 
 
 @pytest.mark.parametrize("chunk_rows", [100, 1_000, 1_000_000])
-@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize(("place", "kind"), EVERYWHERE, indirect=["place"])
 def test_reading_every_chunk_gives_every_row_once_and_as_many_as_were_counted(
     place: Place, kind: str, chunk_rows: int
 ) -> None:
@@ -78,7 +88,11 @@ def test_reading_every_chunk_gives_every_row_once_and_as_many_as_were_counted(
         assert seen == set(range(1, ROWS + 1))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KEYS if "repeat" not in kind and kind != "enum"])
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [case for case in EVERYWHERE if "repeat" not in str(case.id) and "enum" not in str(case.id)],
+    indirect=["place"],
+)
 def test_chunks_are_nearly_equal_however_the_keys_lie(place: Place, kind: str) -> None:
     fill(place, kind)
     plan = plan_chunks(
@@ -89,34 +103,39 @@ def test_chunks_are_nearly_equal_however_the_keys_lie(place: Place, kind: str) -
 
 
 def histogram_of(place: Place, rows_sql: str, *, chunk_rows: int, key: str = "bigint") -> KeyHistogram:
-    place.sql(f"CREATE TABLE t (key {key}); INSERT INTO t {rows_sql}")
+    place.seed(f"CREATE TABLE t (key {key}); INSERT INTO t {rows_sql}")
     return place.warehouse.keys.histogram(place.rows_of("t"), "key", chunk_rows=chunk_rows)
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [1, 10_000])
 def test_an_empty_table_has_no_bins(place: Place, chunk_rows: int) -> None:
     histogram = histogram_of(place, "SELECT 1 WHERE false", chunk_rows=chunk_rows)
     assert (histogram.bins, histogram.null_rows) == ((), 0)
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [1, 10_000])
 def test_one_row_is_one_bin(place: Place, chunk_rows: int) -> None:
     histogram = histogram_of(place, "VALUES (42)", chunk_rows=chunk_rows)
     assert [(part.first, part.last, part.rows) for part in histogram.bins] == [("42", "42", 1)]
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [1, 1_000])
 def test_keys_that_are_all_null_are_counted_alone(place: Place, chunk_rows: int) -> None:
     histogram = histogram_of(place, "SELECT NULL FROM generate_series(1, 5000)", chunk_rows=chunk_rows)
     assert (histogram.bins, histogram.null_rows) == ((), 5_000)
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [1, 1_000])
 def test_keys_that_are_all_equal_are_one_bin(place: Place, chunk_rows: int) -> None:
     histogram = histogram_of(place, "SELECT 7 FROM generate_series(1, 5000)", chunk_rows=chunk_rows)
     assert [(part.first, part.last, part.rows) for part in histogram.bins] == [("7", "7", 5_000)]
 
 
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [200, 1_000])
 def test_a_key_heavier_than_a_chunk_has_a_bin_nearly_to_itself(place: Place, chunk_rows: int) -> None:
     histogram = histogram_of(
@@ -128,14 +147,16 @@ def test_a_key_heavier_than_a_chunk_has_a_bin_nearly_to_itself(place: Place, chu
     assert heavy.rows <= 5_000 + chunk_rows // 8  # up to the next key that the sample saw
 
 
+@BOTH
 def test_chunks_of_one_row(place: Place) -> None:
     histogram = histogram_of(place, "SELECT g FROM generate_series(1, 300) g", chunk_rows=1)
     plan = plan_chunks(histogram, chunk_rows=1)
     assert [chunk.rows for chunk in plan.chunks] == [1] * 300
 
 
+@BOTH
 def test_only_the_selected_rows_are_counted(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (key int, carrier text); INSERT INTO t SELECT g, '%{}' FROM generate_series(1, 90) g"
     )
     source = place.rows_of("t", "key % 3 = 0 AND carrier LIKE '%{}'")
@@ -165,8 +186,9 @@ def check_ids(place: Place, *columns: str, where: str | None = None) -> None:
     place.warehouse.keys.check_ids(place.rows_of("t", where), columns)
 
 
+@BOTH
 def test_ids_that_are_unique_pass_with_and_without_an_index(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (id int PRIMARY KEY, other int, a int, b int); "
         "INSERT INTO t SELECT g, g, g % 10, g / 10 FROM generate_series(1, 99) g"
     )
@@ -176,8 +198,9 @@ def test_ids_that_are_unique_pass_with_and_without_an_index(place: Place) -> Non
     check_ids(place, "id", "a")
 
 
+@BOTH
 def test_null_ids_are_refused_with_their_number(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (a int UNIQUE, b int); INSERT INTO t VALUES (1, 1), (NULL, 1), (NULL, 2), (3, NULL)"
     )
     with pytest.raises(Refused, match=r"a of .* is NULL in 2 of the rows"):
@@ -187,14 +210,16 @@ def test_null_ids_are_refused_with_their_number(place: Place) -> None:
     check_ids(place, "a", where="a IS NOT NULL")
 
 
+@BOTH
 def test_null_beside_a_unique_column_is_refused_although_an_index_proves_uniqueness(place: Place) -> None:
-    place.sql("CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t VALUES (1, NULL)")
+    place.seed("CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t VALUES (1, NULL)")
     with pytest.raises(Refused, match=r"id, b of .* is NULL in 1 of the rows"):
         check_ids(place, "id", "b")
 
 
+@BOTH
 def test_ids_that_repeat_are_refused_with_their_number(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (a int); INSERT INTO t SELECT least(g, 8) FROM generate_series(1, 10) g; "
         "INSERT INTO t VALUES (1)"
     )
@@ -237,8 +262,9 @@ def test_ids_that_cannot_be_compared_are_refused(place: Place) -> None:
         check_ids(place, "id")
 
 
+@BOTH
 def test_nulls_and_levels_are_counted_exactly(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (id int, carrier text, code char(3), n int, empty text); "
         "INSERT INTO t VALUES (1, 'UA', 'a', 5, NULL), (2, 'ua', 'a ', 5, NULL), (3, '', NULL, NULL, NULL), "
         "(4, 'UA', 'b', 7, NULL), (5, 'it''s {} %s', 'b', 7, NULL)"
@@ -258,9 +284,10 @@ def test_nulls_and_levels_are_counted_exactly(place: Place) -> None:
     }
 
 
+@BOTH
 def test_many_categorical_columns_are_counted(place: Place) -> None:
     names = [f"c{number}" for number in range(40)]
-    place.sql(
+    place.seed(
         f"CREATE TABLE t ({', '.join(f'{name} text' for name in names)}); "
         "INSERT INTO t (c0, c39) VALUES ('x', 'y')"
     )
@@ -271,8 +298,9 @@ def test_many_categorical_columns_are_counted(place: Place) -> None:
     }
 
 
+@BOTH
 def test_an_empty_table_counts_nothing(place: Place) -> None:
-    place.sql("CREATE TABLE t (a int, b text)")
+    place.seed("CREATE TABLE t (a int, b text)")
     counts = place.warehouse.keys.feature_counts(place.rows_of("t"), ["a", "b"], categorical=["b"])
     assert (counts.rows, counts.nulls, counts.levels) == (0, {"a": 0, "b": 0}, {"b": {}})
 
@@ -290,10 +318,11 @@ def test_keys_are_printed_alike_whatever_the_role_has_set(place: Place) -> None:
         place.sql("ALTER ROLE fleet_owner RESET ALL", as_superuser=True)
 
 
+@BOTH
 def test_a_table_that_is_dropped_meanwhile_has_changed(place: Place) -> None:
-    place.sql("CREATE TABLE t (key int)")
+    place.seed("CREATE TABLE t (key int)")
     source = place.rows_of("t")
-    place.sql("DROP TABLE t")
+    place.seed("DROP TABLE t")
     with pytest.raises(Refused, match="changed while counting the keys") as refusal:
         place.warehouse.keys.histogram(source, "key", chunk_rows=10)
     assert isinstance(refusal.value.__cause__, psycopg2.Error)

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.publications import LEDGER, counts, interfering, old_table, part, publication
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError, TryAgain
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.postgres import outputs
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", list(IfExists))
 def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists) -> None:
-    assert place.warehouse.publisher.publish(
+    assert place.publisher.publish(
         publication(place, rows=50_000, if_exists=if_exists), [part(0, 10), part(10, 50_000)]
     ).is_new
     assert counts(place) == [("late", 50_000, 50_000)]
@@ -32,22 +33,24 @@ def test_a_new_output_holds_exactly_the_parts(place: Place, if_exists: IfExists)
     )
     assert types == [
         ("id", "bigint", True),
-        ("prediction", "text", False),
+        ("prediction", place.text, False),
         ("proba", "double precision", False),
     ]
 
 
+@BOTH
 def test_an_output_of_no_rows_is_an_empty_table(place: Place) -> None:
-    assert place.warehouse.publisher.publish(publication(place, rows=0), []).is_new
+    assert place.publisher.publish(publication(place, rows=0), []).is_new
     assert counts(place) == []
 
 
+@BOTH
 def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
     place.sql(
         "CREATE TABLE scores (note text DEFAULT 'n', proba float8, prediction text, id bigint); "
         "INSERT INTO scores VALUES ('old', 1, 'early', -1)"
     )
-    publish = place.warehouse.publisher.publish
+    publish = place.publisher.publish
     assert publish(publication(place, rows=5, if_exists=IfExists.APPEND), [part(0, 5)]).is_new
     assert publish(publication(place, rows=5, if_exists=IfExists.APPEND, job="job-2"), [part(5, 10)]).is_new
     assert counts(place) == [("early", 1, 1), ("late", 10, 10)]
@@ -55,13 +58,14 @@ def test_append_adds_to_what_is_there_by_column_name(place: Place) -> None:
     assert place.tables() == ["scores", LEDGER]
 
 
+@BOTH
 def test_names_with_quotes_spaces_and_sql_in_them(place: Place) -> None:
     odd = 'My "scores"; DROP TABLE %s {} -- é'
     columns = (OutputColumn(name=odd, warehouse_type="text", source="carried"),)
     batch = pa.RecordBatch.from_pydict({odd: ["x"]})
     for if_exists in (IfExists.FAIL, IfExists.APPEND, IfExists.REPLACE):
         asked = publication(place, rows=1, columns=columns, name=odd, if_exists=if_exists, job=if_exists)
-        assert place.warehouse.publisher.publish(asked, [batch]).is_new
+        assert place.publisher.publish(asked, [batch]).is_new
     assert place.tables() == [odd, LEDGER]
 
 
@@ -70,6 +74,7 @@ def breaking(rows: int) -> Iterator[pa.RecordBatch]:
     raise TryAgain("The store does not answer; try again.")
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", [IfExists.APPEND, IfExists.REPLACE])
 @pytest.mark.parametrize(
     ("parts", "error", "reason"),
@@ -89,24 +94,26 @@ def test_a_failure_leaves_the_old_table_as_it_was(
     old_table(place)
     parts = breaking(10) if error is TryAgain else parts
     with pytest.raises(error, match=reason) as failure:
-        place.warehouse.publisher.publish(publication(place, rows=10, if_exists=if_exists), parts)
+        place.publisher.publish(publication(place, rows=10, if_exists=if_exists), parts)
     assert "private" not in str(failure.value)
     assert place.sql("SELECT * FROM scores") == [(-1, "old", 0.0)]
     assert place.sql(f"SELECT * FROM {LEDGER}") == []
     assert place.tables() == ["scores", LEDGER]
 
 
+@BOTH
 def test_a_table_that_comes_to_exist_meanwhile_is_not_overwritten(place: Place) -> None:
     with pytest.raises(Refused, match="has come to exist"):
-        place.warehouse.publisher.publish(
+        place.publisher.publish(
             publication(place, rows=10), interfering(place, "CREATE TABLE scores AS SELECT 'mine' AS a")
         )
     assert place.sql("SELECT a FROM scores") == [("mine",)]
 
 
+@BOTH
 def test_a_table_to_append_to_that_is_dropped_meanwhile_is_made_anew(place: Place) -> None:
     old_table(place)
-    assert place.warehouse.publisher.publish(
+    assert place.publisher.publish(
         publication(place, rows=10, if_exists=IfExists.APPEND), interfering(place, "DROP TABLE scores")
     ).is_new
     assert counts(place) == [("late", 10, 10)]
@@ -118,7 +125,7 @@ def test_a_column_that_changes_its_type_while_the_job_loads_is_not_filled_with_r
     old_table(place)
     asked = publication(place, rows=10, if_exists=IfExists.APPEND)
     with pytest.raises(Refused, match="has proba as integer, but the output has double precision"):
-        place.warehouse.publisher.publish(
+        place.publisher.publish(
             asked, interfering(place, "ALTER TABLE scores ALTER COLUMN proba TYPE integer")
         )
     assert place.sql("SELECT id FROM scores") == [(-1,)]
@@ -152,7 +159,7 @@ def test_a_table_that_may_drop_rows_on_their_way_in_is_refused_early_and_late(
     with pytest.raises(Refused, match=said):
         place.warehouse.catalogue.check_output(asked.table, asked.columns, if_exists=IfExists.APPEND)
     with pytest.raises(Refused, match=said):
-        place.warehouse.publisher.publish(asked, [part(0, 10)])
+        place.publisher.publish(asked, [part(0, 10)])
     assert place.sql(f"SELECT * FROM {LEDGER}") == []
 
 
@@ -164,7 +171,7 @@ def test_triggers_that_no_insert_of_a_publication_fires_are_no_obstacle(place: P
         + "CREATE TRIGGER later BEFORE UPDATE ON scores FOR EACH ROW EXECUTE FUNCTION skip()"
     )
     asked = publication(place, rows=10, if_exists=IfExists.APPEND)
-    assert place.warehouse.publisher.publish(asked, [part(0, 10)]).is_new
+    assert place.publisher.publish(asked, [part(0, 10)]).is_new
     assert counts(place) == [("late", 10, 10), ("old", 1, 1)]
 
 
@@ -177,7 +184,7 @@ def test_an_append_that_takes_fewer_rows_than_were_scored_is_not_recorded(
     monkeypatch.setattr(outputs, "_ON_INSERT", "SELECT 'nothing' WHERE false AND %(oid)s > 0")
     asked = publication(place, rows=10, if_exists=IfExists.APPEND)
     with pytest.raises(JobFailed, match=r"took 5 of 10 rows, so nothing was appended.*skfleet retry job-1"):
-        place.warehouse.publisher.publish(asked, [part(0, 10)])
+        place.publisher.publish(asked, [part(0, 10)])
     assert place.sql("SELECT id FROM scores") == [(-1,)]
     assert place.sql(f"SELECT * FROM {LEDGER}") == []
 
@@ -196,16 +203,18 @@ def test_the_array_type_of_another_table_makes_way_for_an_output(place: Place) -
     old_table(place)
     asked = publication(place, rows=10, name="_scores")
     place.warehouse.catalogue.check_output(asked.table, asked.columns, if_exists=IfExists.FAIL)
-    assert place.warehouse.publisher.publish(asked, [part(0, 10)]).is_new
+    assert place.publisher.publish(asked, [part(0, 10)]).is_new
 
 
+@BOTH
 def test_an_existing_output_is_refused_again_at_publishing(place: Place) -> None:
     old_table(place)
     with pytest.raises(Refused, match="exists already"):
-        place.warehouse.publisher.publish(publication(place, rows=5), [part(0, 5)])
+        place.publisher.publish(publication(place, rows=5), [part(0, 5)])
     assert place.sql("SELECT prediction FROM scores") == [("old",)]
 
 
+@BOTH
 @pytest.mark.parametrize("if_exists", list(IfExists))
 @pytest.mark.parametrize(
     ("id_columns", "said"),
@@ -225,17 +234,18 @@ def test_an_output_in_which_ids_repeat_is_not_published(
     parts = [part(0, 10), part(3, 5, "x"), part(7, 8, "y"), part(7, 8, "y")]
     asked = publication(place, rows=14, if_exists=if_exists, id_columns=id_columns)
     with pytest.raises(JobFailed, match=said):
-        place.warehouse.publisher.publish(asked, parts)
+        place.publisher.publish(asked, parts)
     assert [name for name in place.tables() if name != LEDGER] == ["scores"] * (
         if_exists is not IfExists.FAIL
     )
     assert place.sql(f"SELECT * FROM {LEDGER}") == []
 
 
+@BOTH
 def test_ids_that_repeat_only_what_was_there_before_are_appended(place: Place) -> None:
     old_table(place)
     asked = publication(place, rows=3, if_exists=IfExists.APPEND, id_columns=("id", "prediction"))
-    assert place.warehouse.publisher.publish(asked, [part(1, 3), part(0, 1, "old")]).is_new
+    assert place.publisher.publish(asked, [part(1, 3), part(0, 1, "old")]).is_new
     assert place.sql("SELECT count(*) FROM scores WHERE prediction = 'old'") == [(2,)]
 
 
@@ -269,7 +279,7 @@ def test_every_text_and_every_double_arrives_exactly(
         names=["at", "text", "double", "flag"],
     )
     place.sql(f"DROP TABLE IF EXISTS scores, {LEDGER}")
-    place.warehouse.publisher.publish(publication(place, rows=len(rows), columns=columns), [batch])
+    place.publisher.publish(publication(place, rows=len(rows), columns=columns), [batch])
     back = place.sql("SELECT text, double, flag FROM scores ORDER BY at")
     assert [(text, bits(double), flag) for text, double, flag in back] == [
         (text, bits(double), flag) for text, double, flag in rows
@@ -281,8 +291,9 @@ def bits(value: float | None) -> bytes | None:
     return None if value is None else b"nan" if value != value else struct.pack("d", value)  # noqa: PLR0124
 
 
+@BOTH
 def test_a_column_that_holds_nothing_but_null(place: Place) -> None:
     columns = (OutputColumn(name="a", warehouse_type="text", source="carried"),)
     batch = pa.RecordBatch.from_pydict({"a": pa.array([None, "", None, "x"], pa.string())})
-    place.warehouse.publisher.publish(publication(place, rows=4, columns=columns), [batch])
+    place.publisher.publish(publication(place, rows=4, columns=columns), [batch])
     assert place.sql("SELECT a FROM scores ORDER BY a NULLS LAST") == [("",), ("x",), (None,), (None,)]

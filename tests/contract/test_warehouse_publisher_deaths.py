@@ -73,7 +73,7 @@ def replaced(place: Place) -> Place:
     """A place with a published table of three rows, and a ledger that can hold a COMMIT up."""
     table = TableName(schema_name=place.schema, name="scores")
     first = Publication(**REPLACEMENT | {"job": "before", "rows": 3}, table=table)
-    place.warehouse.publisher.publish(first, [part(0, 3, "old")])
+    place.publisher.publish(first, [part(0, 3, "old")])
     place.sql(
         "CREATE INDEX by_prediction ON scores (prediction); "
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 "
@@ -92,7 +92,7 @@ def assert_one_effect(place: Place, *, was_published: bool) -> None:
     """Publish once more, and see that it has happened once."""
     assert counts(place) == ([("late", 10, 10)] if was_published else [("old", 3, 3)])
     table = TableName(schema_name=place.schema, name="scores")
-    again = place.warehouse.publisher.publish(Publication(table=table, **REPLACEMENT), [part(0, 10)])
+    again = place.publisher.publish(Publication(table=table, **REPLACEMENT), [part(0, 10)])
     assert again == Published(rows=10, is_new=not was_published)
     assert counts(place) == [("late", 10, 10)]
     assert place.tables() == ["scores", LEDGER]

@@ -61,7 +61,7 @@ class Looker(threading.Thread):
 
 
 def test_readers_of_every_kind_see_the_old_table_or_the_new_one_and_nothing_between(place: Place) -> None:
-    publish = place.warehouse.publisher.publish
+    publish = place.publisher.publish
     publish(publication(place, rows=1_000, job="job-0"), [part(0, 1_000, "v0")])
     place.sql(
         "CREATE VIEW seen AS SELECT * FROM scores; CREATE VIEW seen_twice AS SELECT * FROM seen; "
@@ -99,9 +99,7 @@ def test_a_reader_whose_snapshot_is_older_than_the_swap_sees_the_whole_new_table
     with closing(psycopg2.connect(place.server.url)) as reader, reader.cursor() as cursor:
         reader.set_session(isolation_level="REPEATABLE READ")
         cursor.execute("SELECT 1")
-        place.warehouse.publisher.publish(
-            publication(place, rows=10, if_exists=IfExists.REPLACE), [part(0, 10)]
-        )
+        place.publisher.publish(publication(place, rows=10, if_exists=IfExists.REPLACE), [part(0, 10)])
         cursor.execute(f"SELECT count(*) FROM {place.schema}.scores")
         assert cursor.fetchall() == [(10,)]
 
@@ -166,10 +164,10 @@ def test_a_reader_that_holds_the_old_table_cannot_hang_publishing(
     with closing(psycopg2.connect(place.server.url)) as holder, holder.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {place.schema}.scores")
         with pytest.raises(TryAgain, match="lock not available"):
-            place.warehouse.publisher.publish(asked, [part(0, 5)])
+            place.publisher.publish(asked, [part(0, 5)])
         cursor.execute(f"SELECT prediction FROM {place.schema}.scores")
         assert cursor.fetchall() == [("old",)]
-    assert place.warehouse.publisher.publish(asked, [part(0, 5)]).is_new
+    assert place.publisher.publish(asked, [part(0, 5)]).is_new
     assert counts(place) == [("late", 5, 5)]
 
 
@@ -184,7 +182,7 @@ def test_a_reader_that_lets_go_in_time_costs_no_second_load(
         # The swap's pause comes after its first try has failed.
         monkeypatch.setattr(publisher.time, "sleep", lambda _seconds: holder.rollback())
         # An iterator: loading a second time would find it empty.
-        assert place.warehouse.publisher.publish(asked, iter([part(0, 5), part(5, 10)])).is_new
+        assert place.publisher.publish(asked, iter([part(0, 5), part(5, 10)])).is_new
     assert counts(place) == [("late", 10, 10)]
     assert place.tables() == ["scores", LEDGER]
 
@@ -194,7 +192,7 @@ def test_a_job_publishes_while_another_one_loads_for_the_same_table(
 ) -> None:
     monkeypatch.setattr(connect, "LOCK_SECONDS", 1)
     old_table(place)
-    publish = place.warehouse.publisher.publish
+    publish = place.publisher.publish
 
     def parts() -> Iterator[pa.RecordBatch]:
         yield part(0, 5)

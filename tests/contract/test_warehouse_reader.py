@@ -14,7 +14,7 @@ import psycopg2
 import pyarrow as pa
 import pytest
 from tests.conftest import eventually
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet_common.contracts.chunks import IdRange
 from skfleet_common.contracts.columns import SourceTable
@@ -53,16 +53,26 @@ TYPES = {
 }  # fmt: skip
 
 
+#: What Redshift has no types for.
+POSTGRES_ALONE = ("enum", "domain", "uuid")
+EVERYWHERE = [
+    pytest.param(warehouse, kind, id=f"{warehouse}-{kind}")
+    for warehouse in ("postgres", "redshift")
+    for kind in TYPES
+    if warehouse == "postgres" or kind not in POSTGRES_ALONE
+]
+
+
 def read(place: Place, name: str = "t", **asked: object) -> list[SourceBatch]:
     source = place.rows_of(name, asked.pop("where", None))  # type: ignore[arg-type]
     return list(place.warehouse.reader.read(source, **asked))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(("place", "kind"), EVERYWHERE, indirect=["place"])
 def test_a_feature_arrives_as_its_logical_dtype_and_null_as_null(place: Place, kind: str) -> None:
     spelled, literals, arrow_type, values = TYPES[kind]
     listed = ", ".join(f"({number}, '{literal}')" for number, literal in enumerate(literals))
-    place.sql(
+    place.seed(
         "CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN cents AS numeric(5,2) CHECK (value > 0); "
         f"CREATE TABLE t (id int, value {spelled}); INSERT INTO t VALUES {listed}, (9, NULL)"
     )
@@ -71,11 +81,11 @@ def test_a_feature_arrives_as_its_logical_dtype_and_null_as_null(place: Place, k
     assert batch.features.sort_by("id").column("value").to_pylist() == [*values, None]
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(("place", "kind"), EVERYWHERE, indirect=["place"])
 def test_verbatim_text_loads_back_as_the_same_value(place: Place, kind: str) -> None:
     spelled, literals, _, _ = TYPES[kind]
     listed = ", ".join(f"('{literal}')" for literal in literals)
-    place.sql(
+    place.seed(
         "CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN cents AS numeric(5,2); "
         f"CREATE TABLE t (value {spelled}); INSERT INTO t VALUES {listed}, (NULL)"
     )
@@ -84,35 +94,39 @@ def test_verbatim_text_loads_back_as_the_same_value(place: Place, kind: str) -> 
     texts = [text for text in batch.verbatim.column("value").to_pylist() if text is not None]
     assert batch.verbatim.column("value").null_count == 1
     again = " OR ".join("value = '" + text.replace("'", "''") + f"'::{spelled}" for text in texts)
-    assert place.sql(f"SELECT count(*) FROM t WHERE {again}") == [(2,)]
+    assert place.seed(f"SELECT count(*) FROM t WHERE {again}") == [(2,)]
 
 
+@BOTH
 def test_midnight_at_the_end_of_the_day_is_read_as_it_is_written(place: Place) -> None:
-    place.sql("CREATE TABLE t (opens time); INSERT INTO t VALUES ('24:00')")
+    place.seed("CREATE TABLE t (opens time); INSERT INTO t VALUES ('24:00')")
     (batch,) = read(place, features=["opens"], verbatim=["opens"])
     assert batch.features.column("opens").cast(pa.int64()).to_pylist() == [86_400_000_000]
     assert batch.verbatim.column("opens").to_pylist() == ["24:00:00"]
 
 
+@BOTH
 def test_a_column_may_be_feature_and_verbatim_at_once(place: Place) -> None:
-    place.sql("CREATE TABLE t (id int, n numeric); INSERT INTO t VALUES (1, 2.50)")
+    place.seed("CREATE TABLE t (id int, n numeric); INSERT INTO t VALUES (1, 2.50)")
     (batch,) = read(place, features=["n", "id"], verbatim=["id", "n"])
     assert batch.features.to_pylist() == [{"n": 2.5, "id": 1}]
     assert batch.verbatim.to_pylist() == [{"id": "1", "n": "2.50"}]
 
 
+@BOTH
 def test_rows_are_counted_even_without_verbatim_columns(place: Place) -> None:
-    place.sql("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)")
+    place.seed("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)")
     (batch,) = read(place, features=["id"])
     assert (batch.verbatim.num_rows, batch.verbatim.num_columns) == (2, 0)
 
 
+@BOTH
 @pytest.mark.parametrize(
     "odd", ['quo"te', "My Column", "a.b", "; DROP TABLE t; --", "%s %", "{}", "日本", "\\"]
 )
 def test_columns_with_odd_names_are_read(place: Place, odd: str) -> None:
     quoted = '"' + odd.replace('"', '""') + '"'
-    place.sql(f"CREATE TABLE {quoted} ({quoted} int); INSERT INTO {quoted} VALUES (1), (2), (3)")
+    place.seed(f"CREATE TABLE {quoted} ({quoted} int); INSERT INTO {quoted} VALUES (1), (2), (3)")
     (batch,) = read(
         place, odd, features=[odd], verbatim=[odd], split_column=odd, split_type="integer",
         within=IdRange(first="2", stop="3", stop_included=True), where="1 % 2 = 1 AND '{}%s' <> ''",
@@ -124,13 +138,14 @@ def test_columns_with_odd_names_are_read(place: Place, odd: str) -> None:
 @pytest.fixture
 def numbers(place: Place) -> Place:
     """1,000 numbers, a tenth of them without a key."""
-    place.sql(
+    place.seed(
         "CREATE TABLE t (id int, key int); "
         "INSERT INTO t SELECT g, CASE WHEN g % 10 > 0 THEN g END FROM generate_series(1, 1000) g"
     )
     return place
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("within", "expected"),
     [
@@ -147,6 +162,7 @@ def test_a_range_gives_its_rows_alone(numbers: Place, within: IdRange, expected:
     assert sorted(n for batch in batches for n in batch.features.column("id").to_pylist()) == expected
 
 
+@BOTH
 @pytest.mark.parametrize("batch_rows", [1, 7, 999, 1_000, 10_000])
 def test_no_batch_is_empty_or_larger_than_asked(numbers: Place, batch_rows: int) -> None:
     batches = read(numbers, features=["id"], verbatim=["id"], batch_rows=batch_rows)
@@ -155,10 +171,12 @@ def test_no_batch_is_empty_or_larger_than_asked(numbers: Place, batch_rows: int)
     assert sum(batch.features.num_rows for batch in batches) == 1_000
 
 
+@BOTH
 def test_no_rows_give_no_batch(numbers: Place) -> None:
     assert read(numbers, features=["id"], where="id < 0") == []
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("spelled", "value"),
     [
@@ -171,7 +189,7 @@ def test_no_rows_give_no_batch(numbers: Place) -> None:
 def test_a_moment_that_arrow_cannot_hold_makes_its_row_unreadable(
     place: Place, spelled: str, value: str
 ) -> None:
-    place.sql(
+    place.seed(
         f"CREATE TABLE t (fine {spelled}, odd {spelled}); INSERT INTO t VALUES "
         f"('4000-01-01 BC', '1999-12-31'), ('32767-12-31', '{value}'), (NULL, NULL)"
     )
@@ -199,6 +217,7 @@ def test_a_numeric_beyond_doubles_reads_as_what_it_rounds_to(place: Place, value
     assert not batch.unreadable
 
 
+@BOTH
 def test_a_column_that_is_gone_has_changed(numbers: Place) -> None:
     source = numbers.rows_of("t")
     with pytest.raises(SourceChanged, match="no longer has a column nope"):
@@ -211,8 +230,9 @@ def test_a_column_that_is_gone_has_changed(numbers: Place) -> None:
         list(numbers.warehouse.reader.read(source, features=["id"]))
 
 
+@BOTH
 def test_a_value_that_cannot_be_computed_is_refused_without_quoting_it(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (id int, name text); INSERT INTO t SELECT g, 'secret' FROM generate_series(1, 9) g"
     )
     with pytest.raises(Refused, match="invalid text representation") as refusal:
@@ -223,7 +243,7 @@ def test_a_value_that_cannot_be_computed_is_refused_without_quoting_it(place: Pl
 @pytest.fixture
 def wide(place: Place) -> Place:
     """A view of 400 MB that costs no disk."""
-    place.sql(
+    place.seed(
         "CREATE VIEW t AS SELECT g AS id, repeat('x', 100) AS name, g * 0.5::float8 AS x "
         "FROM generate_series(1, 4) a CROSS JOIN LATERAL generate_series(a * 1000000, a * 1000000 + 999999) g"
     )
@@ -236,6 +256,7 @@ def sessions(place: Place) -> list[tuple[object, ...]]:
     )
 
 
+@BOTH
 def test_closing_the_iterator_early_ends_statement_and_connection(wide: Place) -> None:
     batches: Iterator[SourceBatch] = wide.warehouse.reader.read(wide.rows_of("t"), features=["id", "name"])
     assert next(batches).features.num_rows > 0
@@ -244,6 +265,7 @@ def test_closing_the_iterator_early_ends_statement_and_connection(wide: Place) -
     eventually(lambda: not sessions(wide))
 
 
+@BOTH
 def test_a_connection_that_breaks_in_mid_stream_is_a_passing_fault(wide: Place) -> None:
     batches = wide.warehouse.reader.read(wide.rows_of("t"), features=["id", "name"])
     next(batches)
@@ -263,8 +285,9 @@ def test_a_statement_that_takes_too_long_names_its_setting(place: Place) -> None
         list(hasty.reader.read(source, features=["id"]))
 
 
+@BOTH
 def test_the_reader_cannot_write(place: Place) -> None:
-    place.sql(
+    place.seed(
         "CREATE TABLE t (id int); INSERT INTO t VALUES (1); CREATE TABLE x (a int); "
         "CREATE FUNCTION sly() RETURNS boolean LANGUAGE plpgsql STABLE AS "
         "$$ BEGIN EXECUTE 'INSERT INTO x VALUES (1)'; RETURN true; END $$"
@@ -282,12 +305,13 @@ def peak_of_reading(url: str, table: SourceTable, where: str, answer: multiproce
     answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
+@BOTH
 def test_memory_does_not_grow_with_the_range(wide: Place) -> None:
     spawn = multiprocessing.get_context("spawn")
     table, peaks = wide.table("t"), []
     for where in ("id < 1100000", "id < 4000000"):  # 100,000 and 3,000,000 rows
         answer: multiprocessing.Queue[int] = spawn.Queue()
-        process = spawn.Process(target=peak_of_reading, args=(wide.server.url, table, where, answer))
+        process = spawn.Process(target=peak_of_reading, args=(wide.url, table, where, answer))
         process.start()
         peaks.append(answer.get(timeout=120))
         process.join()
@@ -328,8 +352,9 @@ def test_a_middle_key_cuts_any_range_until_every_key_stands_alone(place: Place, 
     assert all(len(here) == 2 and here[0] == here[1] for here in alone)
 
 
+@BOTH
 def test_a_range_of_nulls_or_of_nothing_has_no_middle(place: Place) -> None:
-    place.sql("CREATE TABLE t (k bigint); INSERT INTO t VALUES (NULL), (NULL)")
+    place.seed("CREATE TABLE t (k bigint); INSERT INTO t VALUES (NULL), (NULL)")
     reader, source = place.warehouse.reader, place.rows_of("t")
     for within in (IdRange(nulls=True), IdRange(first="1", stop="9")):
         assert reader.middle_key(source, split_column="k", split_type="bigint", within=within) is None

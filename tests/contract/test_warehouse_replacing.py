@@ -97,7 +97,7 @@ def replace(
     asked = publication(
         place, rows=rows, if_exists=IfExists.REPLACE, job=job, columns=columns, cascade_views=cascade_views
     )
-    return place.warehouse.publisher.publish(asked, [part(0, rows)])
+    return place.publisher.publish(asked, [part(0, rows)])
 
 
 def check(place: Place, *, cascade_views: bool = False) -> None:
@@ -367,6 +367,6 @@ def test_a_table_that_is_rebuilt_while_its_successor_is_loaded_is_loaded_for_aga
     old_table(place)
     asked = publication(place, rows=10, if_exists=IfExists.REPLACE, name=name)
     with pytest.raises(TryAgain, match="was altered while its successor was"):
-        place.warehouse.publisher.publish(asked, interfering(place, meanwhile))
-    assert place.warehouse.publisher.publish(asked, [part(0, 10)]).is_new
+        place.publisher.publish(asked, interfering(place, meanwhile))
+    assert place.publisher.publish(asked, [part(0, 10)]).is_new
     assert place.sql(f"SELECT count(*) FROM {name}") == [(10,)]

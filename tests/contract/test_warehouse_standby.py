@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from tests.contract.private_postgres import private_postgres
 from tests.contract.publications import COLUMNS, part
-from tests.contract.warehouse_place import Place
+from tests.contract.warehouse_place import Place, PlacePublisher
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused, TryAgain
@@ -28,7 +28,7 @@ def test_a_publication_waits_until_a_standby_is_promoted() -> None:
         rows=10,
     )
     with private_postgres(as_standby=True) as server:
-        publisher = open_warehouse(server.url, statement_seconds=60).publisher
+        publisher = PlacePublisher(open_warehouse(server.url, statement_seconds=60).publisher)
         with pytest.raises(TryAgain, match="is a standby, which takes no writes, while"):
             publisher.publish(asked, [part(0, 10)])
         # Neither may it be given up there: nobody could write that down.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.integration.test_worker_publish import publication_of, publish
+from tests.integration.test_worker_publish import no_rows, publication_of, publish
 from tests.integration.worker_fleet import Fleet
 
 from skfleet.job import find_job
@@ -89,7 +89,7 @@ def test_whoever_finds_a_publication_done_leaves_its_certificate_as_it_is(
 ) -> None:
     """The first publisher died after the certificate, and before it moved the job on."""
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), [])
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), no_rows(job, fleet))
     spec = bench.sources.spec(job)
     before = datetime(2026, 1, 1, tzinfo=UTC)
     published = Published(rows=0, is_new=True)
@@ -106,7 +106,7 @@ def test_a_publication_that_nobody_certified_is_certified_by_whoever_gives_up(
     fleet: Fleet, bench: Workbench
 ) -> None:
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), [])
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), no_rows(job, fleet))
     publish(job, bench, failures=4, give_up="its scoring process was killed")
     assert certificate_of(job, fleet).adds_up
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import psycopg2
 import pytest
@@ -13,6 +14,7 @@ from tests.integration.worker_fleet import Fleet
 from skfleet.progress import Silent
 from skfleet.retry import retry
 from skfleet_common.aws.queue import Delivery
+from skfleet_common.aws.rows_at_hand import RowsAtHand
 from skfleet_common.aws.tracker_table import block_pk, commit_sk, to_item
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import IfExists, JobSpec
@@ -64,6 +66,10 @@ def publication_of(job: str, fleet: Fleet) -> Publication:
     )
 
 
+def no_rows(job: str, fleet: Fleet) -> RowsAtHand:
+    return RowsAtHand((), fleet.cloud.store, partial(fleet.cloud.names.load, job))
+
+
 @contextmanager
 def output_held(job: str, fleet: Fleet) -> Iterator[None]:
     """Hold the lock under which the job's output table is swapped."""
@@ -92,7 +98,7 @@ def test_a_lock_never_fails_a_job_however_long_it_is_held(
 def test_a_job_that_has_published_succeeds_though_its_worker_gave_up(fleet: Fleet, bench: Workbench) -> None:
     """The reply to COMMIT was lost, and the workers after that died."""
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), []).is_new
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), no_rows(job, fleet)).is_new
     assert publish(job, bench, failures=4, give_up="its scoring process was killed").ending is Ending.ACK
     record = fleet.cloud.tracker.job(job)
     assert (record.state, record.rows_scored, record.reason) == (JobState.SUCCEEDED, 0, None)
@@ -107,7 +113,7 @@ def test_a_job_that_failed_in_publishing_is_never_published_by_a_late_worker(
     assert record.state is JobState.FAILED
     assert record.reason == "Publishing failed: its scoring process was killed."
     with pytest.raises(JobFailed, match="was given up before"):
-        bench.warehouse.publisher.publish(publication_of(job, fleet), [])
+        bench.warehouse.publisher.publish(publication_of(job, fleet), no_rows(job, fleet))
     assert fleet.sql(f"SELECT to_regclass('{fleet.output_table(job)}')") == [(None,)]
 
 
@@ -126,7 +132,7 @@ def test_a_worker_that_published_a_failed_job_says_where_the_job_stands(
     fleet: Fleet, bench: Workbench
 ) -> None:
     job = fleet.submit(rows=0)
-    assert bench.warehouse.publisher.publish(publication_of(job, fleet), []).is_new
+    assert bench.warehouse.publisher.publish(publication_of(job, fleet), no_rows(job, fleet)).is_new
     fleet.cloud.tracker.move(job, JobState.FAILED, run=1, reason="Somebody said so.")
     with capture_logs() as logs:
         give_up_publishing(PublishMessage(job=job, run=1), bench, reason="It broke.")

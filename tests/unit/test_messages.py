@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skfleet_common.contracts.chunks import MAX_CHUNKS, MAX_ROWS, Chunk, IdRange
+from skfleet_common.contracts.chunks import MAX_CHUNKS, MAX_ROWS, Chunk, ChunkPlan, IdRange
 from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.messages import (
     MAX_FAILURES,
@@ -22,6 +22,7 @@ from skfleet_common.contracts.messages import (
     renewed,
     with_counts,
 )
+from skfleet_common.contracts.slices import ByteRange, ObjectPart, ObjectSlice
 
 KEYS = st.none() | st.text(max_size=200)
 CHUNKS = st.builds(
@@ -165,3 +166,21 @@ def test_a_body_of_any_version_is_sent_afresh_so_many_times() -> None:
         body = afresh
         assert json.loads(body) == {"schema_version": 9, "step": {"of": "later"}, "renewals": count}
     assert renewed(body, at_most=2) is None
+
+
+def part(uri: str, first: int) -> ObjectPart:
+    return ObjectPart(uri=uri, etag='"5f"', size_bytes=10, span=ByteRange(first=first, stop=10))
+
+
+def test_a_chunk_of_files_is_left_to_workers_that_know_them() -> None:
+    chunk = Chunk(number=0, range=ObjectSlice(parts=(part("s3://b/1.csv", 0),)), rows=1)
+    message = ChunkMessage(job="j", run=1, position=0, run_chunks=1, chunk=chunk)
+    assert json.loads(encode(message))["schema_version"] == 2
+    assert decode(encode(message)) == message
+    assert not message.chunk.rows_are_exact
+    assert ChunkPlan(chunks=(chunk,)).schema_version == 2
+
+
+def test_a_later_part_of_a_text_file_is_alone_in_its_slice() -> None:
+    with pytest.raises(ValueError, match="not alone"):
+        ObjectSlice(parts=(part("s3://b/1.csv", 5), part("s3://b/2.csv", 0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from skfleet.plan import plan_chunks
 from skfleet_common.contracts.chunks import IdRange
-from skfleet_common.tables.port import KeyBin, KeyHistogram
+from skfleet_common.tables.port import KeyBin, KeyHistogram, NullBin
+from skfleet_common.tables.sql.bins import HASHES, cut_apart, heavy_in, joined
 
 
 @st.composite
@@ -116,3 +118,56 @@ def test_a_table_without_keys_is_one_chunk() -> None:
 def test_a_chunk_of_no_rows_is_no_chunk() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         plan_chunks(KeyHistogram(bins=(), null_rows=7), chunk_rows=0)
+
+
+def hashed_rows(draw_rows: dict[int, int]) -> list[tuple[int, int]]:
+    """Give the rows of some keys as (key, hash), the hashes being spread evenly."""
+    return [(key, (number * HASHES) // rows) for key, rows in draw_rows.items() for number in range(rows)]
+
+
+def holds(within: IdRange, key: int, hashed: int) -> bool:
+    """Whether a row lies in a range, as a reader asks it."""
+    assert within.first is not None
+    assert within.stop is not None
+    first, stop = int(within.first), int(within.stop)
+    after_first = key > first or (key == first and hashed >= within.first_hash)
+    before_stop = key < stop or (key == stop and (within.stop_included or hashed < within.stop_hash))
+    return after_first and before_stop
+
+
+@given(
+    st.dictionaries(st.integers(0, 40), st.integers(1, 900), min_size=1, max_size=12), st.integers(20, 400)
+)
+def test_rows_of_heavy_keys_are_each_in_exactly_one_chunk_of_nearly_equal_ones(
+    rows_by_key: dict[int, int], chunk_rows: int
+) -> None:
+    counted = [(str(key), rows_by_key[key]) for key in sorted(rows_by_key)]
+    step = max(1, chunk_rows // 8)
+    whole = joined(counted, limit=step)
+    heavy = heavy_in(whole, limit=step)
+    rows = hashed_rows(rows_by_key)
+    parts = Counter(
+        (one.key, 1 + hashed * one.parts // HASHES)
+        for one in heavy
+        for key, hashed in rows
+        if str(key) == one.key
+    )
+    cut = cut_apart(whole, heavy, [(key, part, n) for (key, part), n in parts.items()], ["id"])
+    assert cut.rows == len(rows)
+    plan = plan_chunks(cut, chunk_rows=chunk_rows)
+    for chunk in plan.chunks:
+        assert chunk.rows == sum(holds(chunk.id_range, key, hashed) for key, hashed in rows)
+    assert plan.rows == len(rows)
+    assert max(chunk.rows for chunk in plan.chunks) <= len(rows) / len(plan.chunks) + 2 * (2 * step + 1)
+
+
+def test_many_rows_without_a_key_are_several_chunks_by_their_hashes() -> None:
+    nulls = tuple(NullBin(first_hash=part * HASHES // 8, rows=10) for part in range(8))
+    plan = plan_chunks(
+        KeyHistogram(bins=(), null_rows=80, null_bins=nulls, hash_columns=("id",)), chunk_rows=40
+    )
+    assert [(chunk.rows, chunk.id_range.first_hash, chunk.id_range.stop_hash) for chunk in plan.chunks] == [
+        (40, 0, HASHES // 2),
+        (40, HASHES // 2, 0),
+    ]
+    assert all(chunk.id_range.nulls for chunk in plan.chunks)

@@ -19,6 +19,8 @@ from skfleet.local.state import StackState, StartedProcess
 from skfleet.registry import Latest
 from skfleet_common.contracts.certificates import Certificate, ChunkDrift
 from skfleet_common.contracts.chunks import Chunk, ChunkPlan, IdRange, TableName
+from skfleet_common.contracts.columns import LogicalDtype
+from skfleet_common.contracts.file_sources import CsvDialect, FileColumn, FileFormat, FilesOutput, FilesSource
 from skfleet_common.contracts.jobs import (
     Commit,
     CommitOutcome,
@@ -33,6 +35,7 @@ from skfleet_common.contracts.messages import ChunkMessage, PublishMessage, deco
 from skfleet_common.contracts.runs import RunPlan
 from skfleet_common.contracts.shapes import NewerShape, StoredShape, UnreadableShape
 from skfleet_common.contracts.shifts import BinShift, ColumnShift, Shift, ShiftKind
+from skfleet_common.contracts.slices import ByteRange, ObjectPart, ObjectSlice, RowGroups
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.troubles import Trouble
 from skfleet_common.contracts.workers import Holding, WorkerPresence
@@ -47,6 +50,42 @@ SCORES = TableName(schema_name="public", name='Scores "of" flights')
 CREATED = datetime(2026, 11, 23, 7, 42, 5, 125_000, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 23, 7, 44, tzinfo=UTC)
 CHUNK = Chunk(number=7, range=IdRange(first="70001", stop="80001"), rows=10_000)
+
+FOLDER = TableName(schema_name="", name="s3://landing/flights/*.csv")
+CSV_CHUNK = Chunk(
+    number=8,
+    range=ObjectSlice(
+        parts=(
+            ObjectPart(
+                uri="s3://landing/flights/1.csv",
+                etag='"5f"',
+                size_bytes=20_000_000,
+                span=ByteRange(first=9_999_990, stop=20_000_000),
+            ),
+        )
+    ),
+    rows=98_000,
+)
+PARQUET_CHUNK = Chunk(
+    number=9,
+    range=ObjectSlice(
+        parts=(
+            ObjectPart(
+                uri="s3://landing/flights/1.parquet",
+                etag='"a7"',
+                size_bytes=5_000_000,
+                span=RowGroups(first=3, stop=5, rows_before=30_000),
+            ),
+            ObjectPart(
+                uri="s3://landing/flights/2.parquet",
+                etag='"b8"',
+                size_bytes=4_000_000,
+                span=RowGroups(first=0, stop=2),
+            ),
+        )
+    ),
+    rows=39_000,
+)
 
 SHIFT = Shift(
     rows=20_001,
@@ -71,9 +110,29 @@ SHIFT = Shift(
 )
 
 #: One of every shape that is written today, with every field given.
+WITHIN_A_KEY = (
+    Chunk(
+        number=0,
+        range=IdRange(first="AA", stop="UA", hash_columns=("id",), stop_hash=2**31),
+        rows=100,
+    ),
+    Chunk(
+        number=1,
+        range=IdRange(first="UA", stop="WN", stop_included=True, hash_columns=("id",), first_hash=2**31),
+        rows=101,
+    ),
+)
+
 TODAY: dict[str, StoredShape] = {
     "chunk_message": ChunkMessage(
         job=JOB, run=2, position=3, run_chunks=4, chunk=CHUNK, failures=1, setbacks=2
+    ),
+    "chunk_message_within_a_key": ChunkMessage(
+        schema_version=2, job=JOB, run=1, position=1, run_chunks=2, chunk=WITHIN_A_KEY[1]
+    ),
+    "chunk_plan_within_a_key": ChunkPlan(schema_version=2, chunks=WITHIN_A_KEY),
+    "chunk_message_of_files": ChunkMessage(
+        schema_version=2, job=JOB, run=1, position=8, run_chunks=10, chunk=CSV_CHUNK
     ),
     "publish_message": PublishMessage(job=JOB, run=2, failures=1),
     "chunk_plan": ChunkPlan(
@@ -83,6 +142,7 @@ TODAY: dict[str, StoredShape] = {
             Chunk(number=9, range=IdRange(nulls=True), rows=3),
         )
     ),
+    "chunk_plan_of_files": ChunkPlan(schema_version=2, chunks=(CSV_CHUNK, PARQUET_CHUNK)),
     "job_spec": JobSpec(
         job=JOB,
         fleet="local",
@@ -139,6 +199,45 @@ TODAY: dict[str, StoredShape] = {
         chunks=10,
         more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
     ),
+    "job_spec_of_files": JobSpec(
+        schema_version=3,
+        job=JOB,
+        fleet="local",
+        model="flights-delay",
+        digest=DIGEST,
+        table=FOLDER,
+        id_columns=("file", "row"),
+        split_column="",
+        split_type="",
+        output_table=TableName(schema_name="", name="s3://scores/flights/"),
+        output_columns=(
+            OutputColumn(name="file", warehouse_type="text", source="id", nullable=False),
+            OutputColumn(name="row", warehouse_type="bigint", source="id", nullable=False),
+            OutputColumn(name="prediction", warehouse_type="boolean", source="prediction"),
+        ),
+        created_at=CREATED,
+        rows=196_000,
+        chunks=2,
+        files=FilesSource(
+            format=FileFormat.CSV,
+            dialect=CsvDialect(delimiter=";", encoding="cp1252", null_texts=("-",)),
+            columns=(
+                FileColumn(
+                    name="dep_delay",
+                    dtype=LogicalDtype.FLOAT64,
+                    warehouse_type="double precision",
+                    nullable=False,
+                    stored_as="Dep delay",
+                    text_in="dep_delay as text",
+                ),
+            ),
+            files=1,
+            size_bytes=20_000_000,
+            file_column="file",
+            row_column="row",
+        ),
+        output_files=FilesOutput(uri="s3://scores/flights/", format=FileFormat.CSV, one_file=True),
+    ),
     "commit_done": Commit(
         job=JOB,
         run=1,
@@ -190,6 +289,7 @@ TODAY: dict[str, StoredShape] = {
         rows_rejected=1,
         finished_at=FINISHED,
         collected_at=FINISHED,
+        rows_are_exact=False,
     ),
     "run_plan": RunPlan(job=JOB, run=2, chunks=(3, 7)),
     "certificate": Certificate(
@@ -213,6 +313,8 @@ TODAY: dict[str, StoredShape] = {
         shift=SHIFT.brief(),
         certified_at=FINISHED,
         more_models=(ModelRef(name="flights-diverted", digest="a7" * 32),),
+        rows_are_exact=False,
+        bytes_planned=20_000_000,
     ),
     "shift": SHIFT,
     "sketches": Sketches(

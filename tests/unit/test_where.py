@@ -99,15 +99,20 @@ REFUSED = [
 ]
 
 
+DIALECTS = pytest.mark.parametrize("dialect", ["postgres", "redshift"])
+
+
+@DIALECTS
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_a_condition_keeps_its_words(text: str) -> None:
-    assert check_condition(text, dialect="postgres").text == text
+def test_a_condition_keeps_its_words(text: str, dialect: str) -> None:
+    assert check_condition(text, dialect=dialect).text == text
 
 
+@DIALECTS
 @pytest.mark.parametrize(("text", "reason"), REFUSED)
-def test_what_is_no_condition_is_refused_with_its_reason(text: str, reason: str) -> None:
+def test_what_is_no_condition_is_refused_with_its_reason(text: str, reason: str, dialect: str) -> None:
     with pytest.raises(Refused, match=reason) as refusal:
-        check_condition(text, dialect="postgres")
+        check_condition(text, dialect=dialect)
     assert str(refusal.value).startswith("--where ")
     assert "\n" not in str(refusal.value)
 
@@ -123,13 +128,41 @@ def test_functions_and_operators_are_named_as_the_catalogue_spells_them() -> Non
     assert condition.operators == {"=", "@>"}
 
 
-def ends_early(text: str) -> bool:
-    """Whether a reader with PostgreSQL's lexical rules could leave the parenthesis around ``text``."""
+REDSHIFTS_OWN = [
+    ("carrier = 'a\\'", "backslash before a quote"),
+    ("carrier = 'a\\' OR true OR b = '", "backslash before a quote"),
+    ("carrier = 'a\\\\\\' OR true --'", "backslash before a quote"),
+    ("carrier = 'a''\\'' OR true", "backslash before a quote"),
+    ("time_hour > SYSDATE", "sysdate"),
+    ("time_hour > getdate()", "getdate"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), REDSHIFTS_OWN)
+def test_what_redshift_may_read_otherwise_than_postgresql_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        check_condition(text, dialect="redshift")
+
+
+@pytest.mark.parametrize("text", ["carrier ~ '^\\\\d+$'", "carrier = 'C:\\\\' OR true", "carrier = '\\d'"])
+def test_backslashes_that_end_no_string_are_left_to_redshift(text: str) -> None:
+    assert check_condition(text, dialect="redshift").text == text
+
+
+def ends_early(text: str, *, backslashes: bool = False) -> bool:
+    """Whether a reader with PostgreSQL's lexical rules could leave the parenthesis around ``text``.
+
+    With ``backslashes``, a backslash in a string escapes what follows, as it did before PostgreSQL 9.1.
+    """
     depth, at = 0, 0
     while at < len(text):
         character = text[at]
         if character in "'\"":
-            at = text.index(character, at + 1)
+            at += 1
+            while text[at : at + 1] != character:
+                if at >= len(text):
+                    return True
+                at += 2 if backslashes and character == "'" and text[at] == "\\" else 1
         elif text[at : at + 2] in {"--", "/*"} or character in ";$\\":
             return True
         depth += (character in "([") - (character in ")]")
@@ -181,6 +214,8 @@ FRAGMENTS = st.sampled_from(
             "UNION",
             "::text",
             "{}",
+            "\\'",
+            "'\\",
             "%s",
             "%",
             "?",
@@ -205,13 +240,17 @@ FRAGMENTS = st.sampled_from(
 @example("1'--'")
 @example("''''")
 @example('"a"" = 1')
+@example("a = '\\'")
+@example("a = '\\\\' OR b")
 def test_nothing_that_is_accepted_can_leave_its_parenthesis(text: str) -> None:
-    try:
-        condition = check_condition(text, dialect="postgres")
-    except Refused:
-        return
-    assert not ends_early(condition.text)
-    assert check_condition(condition.text, dialect="postgres") == condition
+    for dialect in ("postgres", "redshift"):
+        try:
+            condition = check_condition(text, dialect=dialect)
+        except Refused:
+            continue
+        assert not ends_early(condition.text)
+        assert dialect == "postgres" or not ends_early(condition.text, backslashes=True)
+        assert check_condition(condition.text, dialect=dialect) == condition
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from skfleet_common.aws.logins import RedshiftLogins
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
 from skfleet_common.contracts.errors import EnvironmentFault
@@ -72,7 +73,12 @@ class Workbench:
                 "No warehouse is set; set SKFLEET_WAREHOUSE_URL, for example from `skfleet local env`."
             )
         cloud = connect_cloud(settings)
-        warehouse = open_warehouse(settings.warehouse_url, statement_seconds=settings.statement_seconds)
+        warehouse = open_warehouse(
+            settings.warehouse_url,
+            statement_seconds=settings.statement_seconds,
+            logins=RedshiftLogins(settings),
+            iam_role=settings.redshift_iam_role,
+        )
         cache = cache_folder(settings)
         return cls(
             settings=settings,

@@ -127,5 +127,5 @@ class CarefulReader:
 
 def _cut(part: IdRange, middle: str) -> tuple[IdRange, IdRange]:
     """Give the range below a key, and the range from it on."""
-    below = part.model_copy(update={"stop": middle, "stop_included": False})
-    return below, part.model_copy(update={"first": middle})
+    below = part.model_copy(update={"stop": middle, "stop_included": False, "stop_hash": 0})
+    return below, part.model_copy(update={"first": middle, "first_hash": 0})

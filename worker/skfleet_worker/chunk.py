@@ -119,7 +119,7 @@ class _ChunkWork:
         """
         prefix = "careful-" if carefully else ""
         tally = Tally(
-            output=PartFile(folder / f"{prefix}output.parquet"),
+            output=PartFile(folder / f"{prefix}output.parquet", codec=self.bench.warehouse.codec),
             rejects=PartFile(folder / f"{prefix}rejects.parquet"),
             quarantine=Quarantine(most=self.source.spec.max_rejects),
         )
@@ -144,7 +144,7 @@ class _ChunkWork:
             features=self.models.feature_columns,
             batch_rows=self.bench.batch_rows,
         )
-        within = self.message.chunk.range
+        within = self.message.chunk.id_range
         return reader.read_carefully(within) if carefully else reader.read(within)
 
     def _is_in_vain(self, tally: Tally) -> bool:

@@ -25,8 +25,9 @@ QUARANTINED = "quarantined"
 class PartFile(AbstractContextManager["PartFile"]):
     """A Parquet file that comes to be with its first row."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, codec: str = "zstd") -> None:
         self.path = path
+        self.codec = codec
         self.rows = 0
         self._writer: pq.ParquetWriter | None = None
 
@@ -35,7 +36,7 @@ class PartFile(AbstractContextManager["PartFile"]):
         if batch.num_rows == 0:
             return
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, batch.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self.path, batch.schema, compression=self.codec)
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import skfleet_common.aws.session
 import skfleet_common.model.bundle
 import skfleet_common.tables.postgres.warehouse
+import skfleet_common.tables.redshift.warehouse
 import skfleet_worker.attempt
 import skfleet_worker.bench
 

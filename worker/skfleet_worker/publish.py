@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import structlog
 
-from skfleet_common.aws.store import NoSuchObject
+from skfleet_common.aws.rows_at_hand import RowsAtHand
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
-from skfleet_common.tables.port import Publication, Published
+from skfleet_common.tables.port import Parts, Publication, Published
 from skfleet_worker.bench import Workbench
+from skfleet_worker.committed import CommittedParts
 from skfleet_worker.completion import fail_job
 from skfleet_worker.quarantine import too_many
 from skfleet_worker.reconciliation import certify, check_numbers, id_columns_of, reconcile
@@ -59,8 +56,8 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         return
     take_turn(message, spec.output_table, bench)
     log.info("publish.started", rows=_scored(commits), chunks=len(commits))
-    gathered = Gathered(cloud, spec)
-    published = _publish(message, spec, commits, bench, parts=_parts(commits, bench, gathered))
+    parts = CommittedParts(message.job, commits, bench, Gathered(cloud, spec))
+    published = _publish(message, spec, commits, bench, parts=parts)
     _succeed(message, spec, plan, commits, bench, published=published)
     give_turn_back(message, spec.output_table, bench)
 
@@ -88,7 +85,8 @@ def give_up_publishing(message: PublishMessage, bench: Workbench, *, reason: str
     plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(message.job)))
     commits = cloud.tracker.commits(message.job, range(record.chunks))
     # The ledger has it: this call loads nothing, and says what stands there.
-    published = _publish(message, spec, commits, bench, parts=())
+    nothing = RowsAtHand((), cloud.store, partial(cloud.names.load, message.job))
+    published = _publish(message, spec, commits, bench, parts=nothing)
     _succeed(message, spec, plan, commits, bench, published=published)
 
 
@@ -98,7 +96,7 @@ def _publish(
     commits: Sequence[Commit],
     bench: Workbench,
     *,
-    parts: Iterable[pa.RecordBatch],
+    parts: Parts,
 ) -> Published:
     publication = Publication(
         job=message.job,
@@ -173,53 +171,3 @@ def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench
     """
     if sum(commit.rows_quarantined for commit in commits) > spec.max_rejects:
         raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
-
-
-def _parts(commits: Sequence[Commit], bench: Workbench, gathered: Gathered) -> Iterator[pa.RecordBatch]:
-    """Stream the committed outputs; one file at a time is on this host.
-
-    Raises:
-        JobFailed: the rows are farther from the training rows than the job allows, or outputs are lost.
-    """
-    rows = 0
-    for commit in commits:
-        if (key := commit.output_key) is None:
-            gathered.take_rejects(commit)
-            continue
-        with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
-            path = Path(folder) / "part.parquet"
-            _fetch(key, path, commit, bench)
-            with pq.ParquetFile(path) as part:
-                gathered.take(part.metadata.metadata, rows=commit.rows_scored)
-                for batch in part.iter_batches(batch_size=bench.settings.batch_rows):
-                    yield batch
-                    rows += batch.num_rows
-                    bench.report(rows)
-    # What has been streamed is about to take effect.
-    bench.check_lease()
-    gathered.settle()
-
-
-def _fetch(key: str, path: Path, commit: Commit, bench: Workbench) -> None:
-    """Copy a chunk's output here, as it was committed.
-
-    Raises:
-        JobFailed: it is not in the store any more.
-    """
-    # A second copy tells what was damaged on its way from what is damaged there.
-    for _ in range(2):
-        try:
-            bench.cloud.store.download(key, path)
-        except NoSuchObject as exc:
-            raise _lost(commit, "was deleted") from exc
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == commit.output_sha256:
-                return
-    raise _lost(commit, "is not what was committed")
-
-
-def _lost(commit: Commit, what: str) -> JobFailed:
-    return JobFailed(
-        f"The stored output of chunk {commit.chunk} {what}; nothing was published. Score it again with: "
-        f"skfleet retry {commit.job}"
-    )

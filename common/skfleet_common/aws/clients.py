@@ -43,6 +43,10 @@ _NO_USER_FILES = {
 }
 
 
+#: The services whose endpoint may be another than that of all others.
+_REDSHIFT = ("redshift", "redshift-serverless")
+
+
 @dataclass(frozen=True)
 class Clients:
     """The clients of one process; threads may share them, processes must not."""
@@ -84,15 +88,23 @@ def open_clients(settings: Settings) -> Clients:
 
 
 @overload
-def open_client(settings: Settings, service: Literal["kms"]) -> KMSClient: ...
+def open_client(settings: Settings, service: Literal["kms"], *, region: str | None = None) -> KMSClient: ...
 @overload
-def open_client(settings: Settings, service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
-def open_client(settings: Settings, service: Literal["kms", "secretsmanager"]) -> Any:
+def open_client(
+    settings: Settings, service: Literal["secretsmanager"], *, region: str | None = None
+) -> SecretsManagerClient: ...
+@overload
+def open_client(
+    settings: Settings, service: Literal["redshift", "redshift-serverless"], *, region: str | None = None
+) -> Any: ...
+def open_client(settings: Settings, service: Any, *, region: str | None = None) -> Any:
     """Make the client of a service that only some fleets use, without a request."""
     endpoint = settings.aws_endpoint_url
+    if service in _REDSHIFT and settings.redshift_api_url is not None:
+        endpoint = settings.redshift_api_url
     with cloud_faults(f"{service} at {endpoint or 'AWS'}"):
-        config = _config(READ_SECONDS, emulated=endpoint is not None)
-        return _session(settings).client(service, endpoint_url=endpoint, config=config)
+        config = _config(READ_SECONDS, emulated=settings.aws_endpoint_url is not None)
+        return _session(settings).client(service, endpoint_url=endpoint, config=config, region_name=region)
 
 
 def _session(settings: Settings) -> boto3.Session:

@@ -139,6 +139,10 @@ class ObjectStore:
                 raise
         return head.get("ChecksumSHA256") == _as_s3_spells(sha256)
 
+    def url(self, key: str) -> str:
+        """Give the address by which other services of AWS know the object at ``key``."""
+        return f"s3://{self.bucket}/{key}"
+
     def replace(self, key: str, body: bytes, *, etag: str | None) -> bool:
         """Write an object if the one there still has ``etag`` (None: if none is there); whether it did."""
         for attempt in cloud_calls():

@@ -51,6 +51,10 @@ class Certificate(StoredShape):
     certified_at: datetime
     #: The models after the first one.
     more_models: tuple[ModelRef, ...] = ()
+    #: Whether ``rows_planned`` were counted. Those of text files are only estimated: nothing drifts from them.
+    rows_are_exact: bool = True
+    #: What the planned slices of text files hold together, which is what the files hold; 0 of other sources.
+    bytes_planned: NonNegativeInt = 0
 
     @property
     def rows_drifted(self) -> int:

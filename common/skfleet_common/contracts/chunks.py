@@ -1,12 +1,14 @@
-"""Chunks: how a table is cut into units of work, each with the row count that it must have."""
+"""Chunks: how a source is cut into units of work, each with the row count that it must have."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import operator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from skfleet_common.contracts.shapes import Shape, StoredShape
+from skfleet_common.contracts.slices import ObjectSlice
 
 #: Commits and outputs are keyed by a chunk's number in seven digits, whose order is the chunks'.
 MAX_CHUNKS = 10_000_000
@@ -43,23 +45,64 @@ class IdRange(Shape):
     stop_included: bool = False
     #: The chunk of the rows without a split key; ``first`` and ``stop`` are None then.
     nulls: bool = False
+    #: A key too heavy for a chunk is cut by the hash, from 0 to 2**32, of other columns of its rows: of the
+    #: rows of ``first``, those from ``first_hash`` on; of those of ``stop``, those below ``stop_hash``. Of
+    #: rows without a key both count, and a ``stop_hash`` of 0 is no end.
+    hash_columns: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
+    first_hash: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
+    stop_hash: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
 
 
 class Chunk(Shape):
     """One unit of work."""
 
     number: ChunkNumber
-    range: IdRange
-    #: Rows that the planner counted in the range.
+    range: Annotated[IdRange | ObjectSlice, Field(discriminator="kind")]
+    #: Rows that the planner counted in the range, or estimated: see ``rows_are_exact``.
     rows: NonNegativeInt = Field(le=MAX_ROWS)
+
+    @property
+    def rows_are_exact(self) -> bool:
+        """Whether the planner counted ``rows``; of text files it only estimates them."""
+        return isinstance(self.range, IdRange) or self.range.rows_are_known
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a reader of version 1 would not know the chunk, or read other rows for it."""
+        return isinstance(self.range, ObjectSlice) or bool(self.range.hash_columns)
+
+    @property
+    def id_range(self) -> IdRange:
+        """The range of a chunk of a table."""
+        if not isinstance(self.range, IdRange):
+            raise TypeError("the chunk is cut from files")
+        return self.range
 
 
 class ChunkPlan(StoredShape):
-    """All chunks of a job, in key order; the NULL chunk, if any, is last."""
+    """All chunks of a job, in key order; the NULL chunk, if any, is last.
+
+    Version 2 has chunks of files, or such as begin or end within a key, which readers of version 1 do not
+    know.
+    """
+
+    WRITES: ClassVar[int] = 2
 
     chunks: tuple[Chunk, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_newer(cls, given: Any) -> Any:
+        chunks = given.get("chunks", ()) if isinstance(given, dict) and "schema_version" not in given else ()
+        newer = any(isinstance(chunk, Chunk) and chunk.is_newer for chunk in chunks)
+        return given | {"schema_version": cls.WRITES} if newer else given
+
     @property
     def rows(self) -> int:
-        """Rows that the planner counted in all chunks."""
+        """Rows that the planner counted in all chunks, or estimated."""
         return sum(chunk.rows for chunk in self.chunks)
+
+    @property
+    def rows_are_exact(self) -> bool:
+        """Whether the planner counted the rows of every chunk."""
+        return all(chunk.rows_are_exact for chunk in self.chunks)

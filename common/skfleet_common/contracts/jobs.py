@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from skfleet_common.contracts.chunks import TableName
+from skfleet_common.contracts.file_sources import FileFormat, FilesOutput, FilesSource
 from skfleet_common.contracts.names import NAME_PATTERN
 from skfleet_common.contracts.shapes import Shape, StoredShape
 from skfleet_common.contracts.states import JobState
@@ -73,18 +74,20 @@ class JobSpec(StoredShape):
 
     Version 2 has several models, outputs that are given only when they are asked for, or a limit for drift: a
     worker of version 1 would score with the first model alone, refuse the job, or publish beyond the limit.
-    All else is still written as version 1.
+    Version 3 reads files or publishes to files. All else is still written as version 1.
     """
 
-    WRITES: ClassVar[int] = 2
+    WRITES: ClassVar[int] = 3
 
     job: JobId
     fleet: Name
     model: Name
     #: SHA-256 of the bundle's manifest.json; the job is pinned to it.
     digest: Sha256
+    #: Of files that no table was unloaded into, their address stands for the table's name, without a schema.
     table: TableName
     id_columns: tuple[str, ...]
+    #: Empty where files are read.
     split_column: str
     #: The type of the split column as the warehouse spells it; key literals are cast to it.
     split_type: str
@@ -105,6 +108,15 @@ class JobSpec(StoredShape):
     max_drift: NonNegativeFloat | None = None
     #: The models after the first one, which score what was read for it.
     more_models: tuple[ModelRef, ...] = ()
+    #: What is read instead of ``table``.
+    files: FilesSource | None = None
+    #: What is published to instead of ``output_table``, which has its address for a name.
+    output_files: FilesOutput | None = None
+
+    @property
+    def rows_are_exact(self) -> bool:
+        """Whether the planner counted ``rows``; of text files it only estimates them."""
+        return self.files is None or self.files.format is not FileFormat.CSV
 
     @property
     def models(self) -> tuple[ModelRef, ...]:
@@ -148,6 +160,8 @@ class JobRecord(StoredShape):
     #: Set when clean-up began to remove what the job left behind: from then on it cannot be retried.
     collected_at: datetime | None = None
     more_models: tuple[ModelRef, ...] = ()
+    #: Whether ``rows`` were counted; those of text files are only estimated.
+    rows_are_exact: bool = True
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

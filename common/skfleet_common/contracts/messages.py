@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
@@ -12,8 +12,9 @@ from skfleet_common.contracts.errors import NewerMessage, UnreadableMessage
 from skfleet_common.contracts.jobs import JobId
 from skfleet_common.contracts.shapes import SchemaVersion, Shape, StoredShape
 
-#: The highest message version that this code reads, and the one that it writes.
-MESSAGE_VERSION = 1
+#: The highest message version that this code reads. Chunks of files, or cut within a key, are of version 2,
+#: all else is of 1.
+MESSAGE_VERSION = 2
 
 #: Ten messages of this size fit the 64 KB that SQS bills as one request (SQS pricing page).
 MAX_MESSAGE_BYTES = 6 * 1024
@@ -29,7 +30,13 @@ Failures = Annotated[NonNegativeInt, Field(le=MAX_FAILURES)]
 
 
 class ChunkMessage(StoredShape):
-    """Score one chunk of a job."""
+    """Score one chunk of a job.
+
+    Version 2 is of a chunk of files, or of one that begins or ends within a key: a worker of version 1 leaves
+    it to another.
+    """
+
+    WRITES: ClassVar[int] = 2
 
     kind: Literal["chunk"] = "chunk"
     job: JobId
@@ -43,6 +50,15 @@ class ChunkMessage(StoredShape):
     failures: Failures = 0
     #: Attempts that something around the chunk ended: a full disk, a database that restarts, throttling.
     setbacks: Failures = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_newer(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "schema_version" in given:
+            return given
+        chunk = given.get("chunk")
+        newer = isinstance(chunk, Chunk) and chunk.is_newer
+        return given | {"schema_version": cls.WRITES} if newer else given
 
     @model_validator(mode="after")
     def _position_is_in_the_run(self) -> Self:

@@ -94,6 +94,10 @@ class FleetNames:
         """The key of what one attempt wrote; no two attempts share one."""
         return f"{self.fleet}/jobs/{job}/out/{chunk:07d}/{attempt}.parquet"
 
+    def load(self, job: str, name: str) -> str:
+        """The key of what one attempt to publish tells the warehouse to load."""
+        return f"{self.fleet}/jobs/{job}/load/{name}"
+
     def rejects(self, job: str, chunk: int, attempt: str) -> str:
         """The key of the rows that one attempt rejected."""
         return f"{self.fleet}/jobs/{job}/rejects/{chunk:07d}/{attempt}.parquet"

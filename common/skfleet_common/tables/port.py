@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,10 +16,23 @@ from skfleet_common.contracts.jobs import IfExists, OutputColumn
 
 @dataclass(frozen=True)
 class KeyBin:
-    """Rows of a run of neighbouring split keys, counted exactly; ``last`` is included."""
+    """Rows of a run of neighbouring split keys, counted exactly; ``last`` is included.
+
+    A heavy key may have several bins: each begins at a hash of the rows' other columns, and ends where the
+    next begins.
+    """
 
     first: str
     last: str
+    rows: int
+    first_hash: int = 0
+
+
+@dataclass(frozen=True)
+class NullBin:
+    """Rows without a split key, from a hash of their other columns on, counted exactly."""
+
+    first_hash: int
     rows: int
 
 
@@ -28,11 +42,29 @@ class KeyHistogram:
 
     bins: tuple[KeyBin, ...]
     null_rows: int
+    #: The rows without a key once more, where they are so many that they are cut.
+    null_bins: tuple[NullBin, ...] = ()
+    #: What the hashes are of; empty where no key may be cut.
+    hash_columns: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """All rows counted."""
         return self.null_rows + sum(part.rows for part in self.bins)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a warehouse keeps a table, where that decides what reading a range of its keys costs."""
+
+    #: The columns by which its rows are sorted, the first first.
+    sort_key: tuple[str, ...]
+    #: The rows that a scan sees; None where the role may not know.
+    rows: int | None = None
+    #: How much of it is not sorted yet, in percent.
+    unsorted: float | None = None
+    #: How far its statistics are off, in percent.
+    stats_off: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +138,16 @@ class Published:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A table that a publisher has made on its way; once nobody publishes its job, nobody needs it."""
+
+    table: TableName
+    job: str
+    #: By the warehouse's own clock, this host's has no say.
+    age_seconds: float
+
+
 class Catalogue(Protocol):
     """What the preflight asks. Every refusal is a ``Refused`` with one sentence."""
 
@@ -141,13 +183,22 @@ class KeyScan(Protocol):
     def check_ids(self, source: Selection, id_columns: Sequence[str]) -> None:
         """Refuse id columns that are NULL or repeat; a unique index over NOT NULL columns saves the scan."""
 
-    def histogram(self, source: Selection, split_column: str, *, chunk_rows: int) -> KeyHistogram:
-        """Count the split keys in bins of about ``chunk_rows / 8`` rows: sample, then one exact scan."""
+    def histogram(
+        self, source: Selection, split_column: str, *, chunk_rows: int, hash_columns: Sequence[str] = ()
+    ) -> KeyHistogram:
+        """Count the split keys in bins of about ``chunk_rows / 8`` rows: sample, then one exact scan.
+
+        A key of more rows has a bin to itself, or several, cut by the hash of ``hash_columns`` if there are
+        any: those that tell its rows apart.
+        """
 
     def feature_counts(
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
     ) -> FeatureCounts:
         """Count rows, NULLs of ``columns`` and levels of ``categorical``, in one scan where possible."""
+
+    def layout(self, source: Selection) -> Layout | None:
+        """Give how the selection's table is kept; None if that decides nothing here, or it is no table."""
 
 
 class Reader(Protocol):
@@ -172,17 +223,35 @@ class Reader(Protocol):
         """Give the key that halves a range: rows are below it, and at or above it; None if none does."""
 
 
+class Parts(Protocol):
+    """The rows of a publication: what chunks have committed, or rows at hand.
+
+    A publisher takes them in one of two ways, once, and whoever gives them proves on either way that they
+    are what was committed.
+    """
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Stream the rows through this process."""
+
+    def files(self) -> AbstractContextManager[str | None]:
+        """Name the rows to a warehouse that fetches them: the ``s3://`` address of a manifest for its COPY.
+
+        The manifest lists Parquet files whose columns are the publication's, in order. They are proven when
+        the block begins, and once more when it ends without an error. None: there is no row.
+        """
+
+
 class Publisher(Protocol):
     """What publishing asks."""
 
     def publish(
         self,
         publication: Publication,
-        parts: Iterable[pa.RecordBatch],
+        parts: Parts,
         *,
         alive: Callable[[], None] = lambda: None,
     ) -> Published:
-        """Load ``parts`` (columns in order) and swap or append, in one transaction with the ledger row.
+        """Load ``parts`` and swap or append, in one transaction with the ledger row.
 
         What a replaced table has besides its rows, its successor has too. When the ledger already has a
         publication of the job, nothing is done, and what it says is given.
@@ -196,6 +265,12 @@ class Publisher(Protocol):
         Returns False, with nothing done, when the job has published.
         """
 
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give what publishers that died have left, and what living ones are at."""
+
+    def remove(self, leftover: Leftover) -> None:
+        """Drop a leftover, unless it is gone; of a publisher that needs it, the work is done again."""
+
 
 @dataclass(frozen=True)
 class Warehouse:
@@ -207,3 +282,5 @@ class Warehouse:
     keys: KeyScan
     reader: Reader
     publisher: Publisher
+    #: How the pages of Parquet files must be compressed that its publisher may have to name.
+    codec: str = "zstd"

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.tokens import Wording, called, operators, rebuilt, scan
+from skfleet_common.tables.tokens import BACKSLASHED, Wording, called, operators, rebuilt, scan
 
 _WORDING = Wording("--query", "one SELECT")
 
@@ -43,7 +43,7 @@ def check_query(text: str, *, dialect: str) -> Query:
     text = text.strip().removesuffix(";")
     if not text.strip():
         raise Refused("--query is empty; write one SELECT.")
-    tokens = scan(text, _WORDING)
+    tokens = scan(text, _WORDING, backslashes=dialect in BACKSLASHED)
     written = rebuilt(tokens)
     for node in _parse(written, dialect=dialect).walk():
         if isinstance(node, _FOREIGN_NODES) and not isinstance(node, exp.Query):

@@ -21,6 +21,9 @@ MAX_CHARACTERS = 10_000
 #: Deeper ones would exhaust the parser's stack (ours before the database's).
 MAX_DEPTH = 100
 
+#: sqlglot's dialects in which a backslash in a string may be an escape, as in PostgreSQL before 9.1.
+BACKSLASHED = frozenset({"redshift"})
+
 _TOKEN = re.compile(
     r"""
       (?P<gap>[ \t\r\n\f]+)
@@ -40,6 +43,9 @@ _PAIR = {"(": ")", "[": "]"}
 
 #: These make a different string of what follows (``E'\\''``), so that the scan would end it elsewhere.
 _PREFIXED_STRING = re.compile(r"(?<![\w\"])(?:[ebxn]'|u&['\"])", re.IGNORECASE)
+
+#: A quote after an odd number of backslashes.
+_ESCAPED_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
 
 #: What stands for a string or a quoted name when only what is around it matters.
 _EMPTY = {"string": "''", "quoted": '""'}
@@ -63,8 +69,11 @@ class Token:
     after_gap: bool
 
 
-def scan(text: str, wording: Wording) -> list[Token]:
+def scan(text: str, wording: Wording, *, backslashes: bool = False) -> list[Token]:
     """Split into tokens, or refuse what the database might read as anything but one expression.
+
+    ``backslashes`` says that the database may take a backslash in a string for an escape; then strings must
+    end at the same place whether it does or not.
 
     Raises:
         Refused: the sentence says what the option must not hold.
@@ -85,7 +94,7 @@ def scan(text: str, wording: Wording) -> list[Token]:
         if kind == "gap":
             gap = bool(tokens)
             continue
-        _refuse_token(kind, piece, tokens, wording)
+        _refuse_token(kind, piece, tokens, wording, backslashes=backslashes)
         if kind == "opening":
             open_until.append(_PAIR[piece])
         elif kind == "closing" and (not open_until or open_until.pop() != piece):
@@ -101,7 +110,11 @@ def scan(text: str, wording: Wording) -> list[Token]:
     return tokens
 
 
-def _refuse_token(kind: str, piece: str, before: list[Token], wording: Wording) -> None:
+def _refuse_token(kind: str, piece: str, before: list[Token], wording: Wording, *, backslashes: bool) -> None:
+    if backslashes and kind == "string" and _ESCAPED_QUOTE.search(piece[1:]):
+        raise Refused(
+            f"{wording.option} has a backslash before a quote, which may escape it; write a quote as ''."
+        )
     if kind == "operator" and any(mark in piece for mark in ("--", "/*", "*/")):
         raise Refused(f"{wording.option} holds a comment; leave it out.")
     if kind == "string" and before and before[-1].kind == "string":

@@ -22,7 +22,16 @@ from sqlglot.dialects import Dialect
 from sqlglot.errors import SqlglotError
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.tokens import MAX_CHARACTERS, Token, Wording, called, operators, rebuilt, scan
+from skfleet_common.tables.tokens import (
+    BACKSLASHED,
+    MAX_CHARACTERS,
+    Token,
+    Wording,
+    called,
+    operators,
+    rebuilt,
+    scan,
+)
 
 __all__ = ["MAX_CHARACTERS", "Condition", "check_condition"]
 
@@ -30,7 +39,9 @@ _WORDING = Wording("--where", "one boolean expression")
 
 #: Every chunk asks anew: what the clock says then is not what it said when rows were counted.
 _CLOCK_WORDS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
-_CLOCK_FUNCTIONS = {"now", "transaction_timestamp", "statement_timestamp"}
+_CLOCK_FUNCTIONS = {"now", "transaction_timestamp", "statement_timestamp", "getdate", "timeofday"}
+#: Words that are clocks in some dialects, and in others names like all others.
+_CLOCK_WORDS_OF = {"redshift": {"sysdate"}}
 
 #: Kinds of node that write, lock, bind, alias or name something else than a value.
 _FOREIGN_NODES = (
@@ -65,17 +76,17 @@ def check_condition(text: str, *, dialect: str) -> Condition:
     """
     if not text.strip():
         raise Refused("--where is empty; leave it out to take all rows.")
-    tokens = scan(text, _WORDING)
+    tokens = scan(text, _WORDING, backslashes=dialect in BACKSLASHED)
     written = rebuilt(tokens)
     functions = frozenset(called(tokens))
-    _refuse_clocks(tokens, functions)
+    _refuse_clocks(tokens, functions, _CLOCK_WORDS | _CLOCK_WORDS_OF.get(dialect, set()))
     _refuse_nodes(_parse(written, dialect=dialect))
     return Condition(text=written, functions=functions, operators=operators(tokens))
 
 
-def _refuse_clocks(tokens: list[Token], functions: frozenset[str]) -> None:
+def _refuse_clocks(tokens: list[Token], functions: frozenset[str], clocks: set[str]) -> None:
     words = {token.text.lower() for token in tokens if token.kind == "word"}
-    for clock in sorted((words & _CLOCK_WORDS) | (functions & _CLOCK_FUNCTIONS)):
+    for clock in sorted((words & clocks) | (functions & _CLOCK_FUNCTIONS)):
         raise Refused(
             f"--where asks for {clock}, which every chunk would answer differently; write the moment itself."
         )

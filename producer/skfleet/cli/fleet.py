@@ -11,9 +11,12 @@ from skfleet_common.contracts.errors import UsageError
 from skfleet_common.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from skfleet.api import Fleet
     from skfleet.job import Job
     from skfleet_common.aws.session import Cloud
+    from skfleet_common.tables.port import Publisher
 
 
 def open_fleet() -> Fleet:
@@ -32,6 +35,12 @@ def open_cloud() -> Cloud:
     settings = resolve_target(Settings.load())
     _say_target(describe_target(settings))
     return connect_cloud(settings)
+
+
+def publisher_opener() -> Callable[[], Publisher] | None:
+    """Give what opens the fleet's warehouse for publishing; None if no warehouse is named."""
+    settings = resolve_target(Settings.load())
+    return None if settings.warehouse_url is None else lambda: open_target_warehouse(settings).publisher
 
 
 def open_job(job: str) -> Job:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
-from skfleet.cli.fleet import open_cloud, open_job
+from skfleet.cli.fleet import open_cloud, open_job, publisher_opener
 from skfleet.cli.jobs import AsJson, JobArgument
 from skfleet.cli.output import count, counted, emit_json, emit_table, size, stderr, stdout
 from skfleet.leftovers import Why
@@ -73,8 +73,14 @@ def gc(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what ended jobs left behind in the bucket; a FAILED job that it removes cannot be retried."""
-    done = clean_up(open_cloud(), older_than_days=older_than, dry_run=dry_run, steps=Terminal(stderr))
+    """Remove what ended jobs left in bucket and warehouse; a FAILED job that it removes cannot be retried."""
+    done = clean_up(
+        open_cloud(),
+        older_than_days=older_than,
+        dry_run=dry_run,
+        steps=Terminal(stderr),
+        open_publisher=publisher_opener(),
+    )
     if as_json:
         emit_json("skfleet.gc/1", done)
         return
@@ -112,7 +118,11 @@ def _show_clean_up(done: CleanUp) -> None:
             ["job", "why", "objects", "size"],
             ((part.job, _WORDS[part.why], count(part.objects), size(part.bytes)) for part in done.removed),
         )
+    verb = "would be removed" if done.dry_run else "removed"
+    for table in done.tables:
+        stdout.print(f"Table {table}, which a publisher left behind, {verb}.", markup=False)
+    if done.warehouse is not None:
+        stderr.print(f"The warehouse was not looked through: {done.warehouse}", markup=False)
     for job in done.unreadable:
         stderr.print(f"Job {job} was left alone: update skfleet here to read it.", markup=False)
-    verb = "would be removed" if done.dry_run else "removed"
     stdout.print(f"{counted(done.objects, 'object')} {verb}, {size(done.bytes)}.", markup=False)

@@ -10,8 +10,8 @@ from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables.port import Publication
 from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.postgres.outputs import refuse_output
-from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.successor import rename
+from skfleet_common.tables.sql.selection import qualified
 
 
 def append(cursor: Cursor, staging: TableName, publication: Publication) -> None:

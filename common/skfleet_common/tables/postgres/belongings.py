@@ -19,8 +19,6 @@ from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.postgres.constraints import Constraint, add_constraint, constraints_of
 from skfleet_common.tables.postgres.grants import Rights, give_rights, rights_of
 from skfleet_common.tables.postgres.indexes import Index, build_index, indexes_of, rename_index
-from skfleet_common.tables.postgres.keeping import keep
-from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.traits import (
     Statistics,
     Traits,
@@ -29,6 +27,8 @@ from skfleet_common.tables.postgres.traits import (
     statistics_of,
     traits_of,
 )
+from skfleet_common.tables.sql.keeping import keep
+from skfleet_common.tables.sql.selection import qualified
 
 _TABLE = """
 SELECT c.oid, c.relreplident::text, obj_description(c.oid, 'pg_class')

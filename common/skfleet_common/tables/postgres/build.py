@@ -10,8 +10,8 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.keeping import keep
-from skfleet_common.tables.postgres.selection import qualified
+from skfleet_common.tables.sql.keeping import keep
+from skfleet_common.tables.sql.selection import qualified
 
 _TABLE = """
 SELECT c.relpersistence = 'u', am.amname::text, ts.spcname::text,

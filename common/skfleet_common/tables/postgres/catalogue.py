@@ -12,12 +12,12 @@ from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.conditions import check_condition_in
 from skfleet_common.tables.postgres.connect import Cursor, Server
-from skfleet_common.tables.postgres.names import NamePart, WrittenName, read_name
-from skfleet_common.tables.postgres.outputs import refuse_output
+from skfleet_common.tables.postgres.outputs import NAME_LIMIT, refuse_output
 from skfleet_common.tables.postgres.queries import describe_query
 from skfleet_common.tables.postgres.successor import rehearse
 from skfleet_common.tables.postgres.types import logical_dtype
 from skfleet_common.tables.query import check_query
+from skfleet_common.tables.sql.names import NamePart, WrittenName, read_name
 from skfleet_common.tables.where import check_condition
 
 #: pg_class.relkind of what holds rows: table, partitioned table, view, materialized view, foreign table.
@@ -66,7 +66,7 @@ class PostgresCatalogue:
         Raises:
             Refused: there is none, or the role may not read it.
         """
-        written = read_name(text)
+        written = read_name(text, NAME_LIMIT)
         with self.server.transaction(f"looking up {written}") as cursor:
             schemas = _schemas(cursor, written)
             cursor.execute(_FIND, {"kinds": _WITH_ROWS, "schemas": schemas, "names": written.name.spellings})
@@ -88,7 +88,7 @@ class PostgresCatalogue:
         Raises:
             Refused: its schema does not exist.
         """
-        written = read_name(text)
+        written = read_name(text, NAME_LIMIT)
         with self.server.transaction(f"looking up {written}") as cursor:
             schema = _schemas(cursor, written)[0]
             cursor.execute(_FIND, {"kinds": _WITH_ROWS, "schemas": [schema], "names": written.name.spellings})

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import sql
 
 from skfleet_common.contracts.columns import SourceTable
-from skfleet_common.contracts.errors import Refused, nearest
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.postgres.connect import Cursor
+from skfleet_common.tables.sql.refusals import condition_refusal
 from skfleet_common.tables.where import Condition
-
-_NO_COLUMN = re.compile(r'column (?:"(?P<quoted>.+)"|(?P<bare>\S+)) does not exist')
-_WRONG_TYPE = re.compile(r"must be type boolean, not type (?P<type>.+)$")
 
 #: A volatile function may give another answer, or do something, each time it is called (PostgreSQL manual,
 #: "Function Volatility Categories"): pg_sleep, nextval, set_config, pg_terminate_backend, lo_*, dblink …
@@ -53,23 +50,7 @@ def check_condition_in(cursor: Cursor, table: SourceTable, condition: Condition)
         # Without arguments, psycopg2 leaves every % alone.
         cursor.execute(query)
     except psycopg2.Error as exc:
-        refusal = _refusal(exc, table)
+        refusal = condition_refusal(exc, table, warehouse="PostgreSQL")
         if refusal is None:
             raise
         raise refusal from exc
-
-
-def _refusal(exc: psycopg2.Error, table: SourceTable) -> Refused | None:
-    """Give the sentence for an error that the condition's own words caused."""
-    said = str(exc.diag.message_primary or "")
-    if exc.pgcode == errorcodes.UNDEFINED_COLUMN and (found := _NO_COLUMN.search(said)):
-        name = found["quoted"] or found["bare"]
-        known = [column.name for column in table.columns]
-        return Refused(f"--where asks for a column {name}, but {table.name} has none{nearest(name, known)}")
-    if found := _WRONG_TYPE.search(said):
-        return Refused(f"--where is of type {found['type']}, not a condition; compare it with something.")
-    # Classes 22 and 42: a literal that its type does not take, a name or a syntax that does not exist. No row
-    # has been read, so that the message quotes nothing but the condition.
-    if exc.pgcode is not None and exc.pgcode[:2] in {"22", "42", "0A", "21", "3F", "25"}:
-        return Refused(f"--where is not accepted by PostgreSQL: {said}.")
-    return None

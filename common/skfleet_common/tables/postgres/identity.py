@@ -10,7 +10,8 @@ from psycopg2 import errorcodes, sql
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import column_of, from_selection
+from skfleet_common.tables.sql.identity import refuse_counted
+from skfleet_common.tables.sql.selection import column_of, from_selection
 
 # A valid, complete unique index whose columns are all among the ids, and all NOT NULL. An index of a table
 # says nothing of the tables that inherit from it, except for partitions.
@@ -47,26 +48,17 @@ def refuse_ids(cursor: Cursor, source: Selection, id_columns: Sequence[str]) -> 
     (is_proven,) = cursor.fetchone() or (False,)
     if is_proven:
         return
-    named = ", ".join(id_columns)
     try:
         cursor.execute(_scan(source, id_columns))
     except psycopg2.Error as exc:
         if exc.pgcode != errorcodes.UNDEFINED_FUNCTION:
             raise
+        named = ", ".join(id_columns)
         raise Refused(
             f"{named} of {table} has a type that PostgreSQL cannot compare; use another --id-column."
         ) from exc
     nulls, repeated, most = cursor.fetchone() or (0, 0, 0)
-    if nulls:
-        raise Refused(
-            f"{named} of {table} is NULL in {nulls:,} of the rows; an id column identifies each row: "
-            "use another --id-column, or leave these rows out with --where."
-        )
-    if repeated:
-        raise Refused(
-            f"{named} of {table} repeats: {repeated:,} of its values stand on more than one row, "
-            f"one of them on {most:,}; use another --id-column, or several that are unique together."
-        )
+    refuse_counted(table, id_columns, nulls=nulls, repeated=repeated, most=most)
 
 
 def _scan(source: Selection, id_columns: Sequence[str]) -> sql.Composed:

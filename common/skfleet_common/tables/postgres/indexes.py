@@ -13,8 +13,8 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.tables.postgres.build import option_list
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.keeping import keep
-from skfleet_common.tables.postgres.selection import qualified
+from skfleet_common.tables.sql.keeping import keep
+from skfleet_common.tables.sql.selection import qualified
 
 # pg_get_indexdef begins as the format does, and goes on with what the index has of its own.
 _INDEXES = """

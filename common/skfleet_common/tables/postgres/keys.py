@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Selection
+from skfleet_common.tables.port import FeatureCounts, KeyHistogram, Layout, Selection
 from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.histogram import count_keys
 from skfleet_common.tables.postgres.identity import refuse_ids
@@ -23,14 +23,16 @@ class PostgresKeys:
         with self.server.transaction(f"checking the ids of {source.table.name}") as cursor:
             refuse_ids(cursor, source, id_columns)
 
-    def histogram(self, source: Selection, split_column: str, *, chunk_rows: int) -> KeyHistogram:
+    def histogram(
+        self, source: Selection, split_column: str, *, chunk_rows: int, hash_columns: Sequence[str] = ()
+    ) -> KeyHistogram:
         """Count the split keys in bins of about ``chunk_rows / 8`` rows, all in one snapshot.
 
         Raises:
             Refused: keys of the column's type have no order that ranges could use.
         """
         with self.server.transaction(f"counting the keys of {source.table.name}", repeatable=True) as cursor:
-            return count_keys(cursor, source, split_column, chunk_rows=chunk_rows)
+            return count_keys(cursor, source, split_column, chunk_rows=chunk_rows, hash_columns=hash_columns)
 
     def feature_counts(
         self, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
@@ -40,3 +42,7 @@ class PostgresKeys:
             f"counting the values of {source.table.name}", repeatable=True
         ) as cursor:
             return count_features(cursor, source, columns, categorical=categorical)
+
+    def layout(self, source: Selection) -> Layout | None:  # noqa: ARG002  (of no PostgreSQL table)
+        """Give nothing: an index serves ranges, however the rows lie."""
+        return None

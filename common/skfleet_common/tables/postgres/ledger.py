@@ -11,8 +11,7 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.tables.port import Publication
 from skfleet_common.tables.postgres.connect import Cursor
-
-LEDGER = "skfleet_publications"
+from skfleet_common.tables.sql.ledger import LEDGER
 
 #: The first of PostgreSQL's two advisory keys; the second is the table's.
 _LOCK_CLASS = "skfleet"

@@ -12,8 +12,9 @@ from psycopg2 import sql
 
 from skfleet_common.tables.port import FeatureCounts, Selection
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import column_of, from_selection
 from skfleet_common.tables.postgres.types import as_text
+from skfleet_common.tables.sql.nulls import count_nulls
+from skfleet_common.tables.sql.selection import column_of, from_selection
 
 #: Each column is a hash table in the server's work_mem; more at once would spill to disk.
 _COLUMNS_A_SCAN = 16
@@ -23,21 +24,8 @@ def count_features(
     cursor: Cursor, source: Selection, columns: Sequence[str], *, categorical: Sequence[str]
 ) -> FeatureCounts:
     """Give the selected rows, the NULLs of ``columns`` and the levels of ``categorical``."""
-    rows, nulls = _count_nulls(cursor, source, columns)
+    rows, nulls = count_nulls(cursor, source, columns)
     return FeatureCounts(rows=rows, nulls=nulls, levels=_count_levels(cursor, source, categorical))
-
-
-def _count_nulls(cursor: Cursor, source: Selection, columns: Sequence[str]) -> tuple[int, dict[str, int]]:
-    counts = [
-        sql.SQL("count({})").format(sql.Identifier(column_of(source.table, name).name)) for name in columns
-    ]
-    cursor.execute(
-        sql.SQL("SELECT {} {}").format(
-            sql.SQL(", ").join([sql.SQL("count(*)"), *counts]), from_selection(source)
-        )
-    )
-    rows, *present = cursor.fetchone() or (0, *(0 for _ in columns))
-    return rows, {name: rows - found for name, found in zip(columns, present, strict=True)}
 
 
 def _count_levels(cursor: Cursor, source: Selection, categorical: Sequence[str]) -> dict[str, dict[str, int]]:

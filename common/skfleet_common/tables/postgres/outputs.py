@@ -11,10 +11,13 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.ledger import LEDGER
-from skfleet_common.tables.postgres.names import MAX_NAME_BYTES
 from skfleet_common.tables.postgres.obstacles import refuse_obstacles
 from skfleet_common.tables.postgres.spellings import spellings
+from skfleet_common.tables.sql.ledger import LEDGER
+from skfleet_common.tables.sql.names import NameLimit
+
+#: PostgreSQL cuts longer identifiers silently (NAMEDATALEN - 1).
+NAME_LIMIT = NameLimit("PostgreSQL", 63)
 
 #: PostgreSQL's limit on the columns of a table (manual, appendix K).
 _MAX_COLUMNS = 1600
@@ -116,9 +119,9 @@ def _refuse_columns(cursor: Cursor, table: TableName, columns: Sequence[OutputCo
         raise Refused(f"{table} is skfleet's own ledger of publications; name another --output-table.")
     names = [column.name for column in columns]
     for name in [table.name, *names]:
-        if not name or "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
+        if not name or "\0" in name or len(name.encode()) > NAME_LIMIT.most_bytes:
             raise Refused(
-                f"{name!r} cannot be a name in PostgreSQL, which takes 1 to {MAX_NAME_BYTES} bytes."
+                f"{name!r} cannot be a name in PostgreSQL, which takes 1 to {NAME_LIMIT.most_bytes} bytes."
             )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

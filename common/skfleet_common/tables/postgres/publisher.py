@@ -15,16 +15,15 @@ building indexes, which may take an hour, keep nobody waiting and are not done a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 from psycopg2 import errors
 
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.jobs import IfExists
-from skfleet_common.tables.port import Publication, Published
+from skfleet_common.tables.port import Leftover, Parts, Publication, Published
 from skfleet_common.tables.postgres import connect
 from skfleet_common.tables.postgres.addition import append
 from skfleet_common.tables.postgres.belongings import Belongings, belongings_of, dress
@@ -39,10 +38,10 @@ from skfleet_common.tables.postgres.ledger import (
 )
 from skfleet_common.tables.postgres.load import copy_into
 from skfleet_common.tables.postgres.outputs import refuse_output
-from skfleet_common.tables.postgres.pulse import pulse
-from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.staging import make_staging, refuse_repeated_ids, staging_for
 from skfleet_common.tables.postgres.successor import Altered, rename, succeed, wait_for_locks
+from skfleet_common.tables.sql.pulse import pulse
+from skfleet_common.tables.sql.selection import qualified
 
 #: How often the swap asks for its locks before all is left to a later attempt, which must load again.
 SWAP_TRIES = 12
@@ -64,7 +63,7 @@ class PostgresPublisher:
     def publish(
         self,
         publication: Publication,
-        parts: Iterable[pa.RecordBatch],
+        parts: Parts,
         *,
         alive: Callable[[], None] = lambda: None,
     ) -> Published:
@@ -112,6 +111,14 @@ class PostgresPublisher:
             record_abandoned(cursor, table, job, run)
         return True
 
+    def leftovers(self) -> Sequence[Leftover]:
+        """Give none: staging is never committed under a name of its own."""
+        return ()
+
+    def remove(self, leftover: Leftover) -> None:
+        """Raise: there is nothing to remove."""
+        raise AssertionError(leftover)
+
 
 def _refusal(cursor: Cursor, publication: Publication) -> Refused | None:
     """Give what stands in the way of the output, if anything does."""
@@ -147,15 +154,13 @@ def _rows_settled(cursor: Cursor, publication: Publication) -> int | None:
     return rows
 
 
-def _load(
-    cursor: Cursor, publication: Publication, parts: Iterable[pa.RecordBatch], old: Belongings | None
-) -> TableName:
+def _load(cursor: Cursor, publication: Publication, parts: Parts, old: Belongings | None) -> TableName:
     """Load the parts beside the target, and check that they are as many as was promised."""
     table = publication.table
     staging = staging_for(table, publication.job, publication.run)
     make_staging(cursor, staging, publication.columns, None if old is None else old.build)
     names = [column.name for column in publication.columns]
-    rows = copy_into(cursor, qualified(staging), names, parts)
+    rows = copy_into(cursor, qualified(staging), names, parts.batches())
     if rows != publication.rows:
         raise JobFailed(
             f"The output of job {publication.job} has {rows:,} rows where {publication.rows:,} were "

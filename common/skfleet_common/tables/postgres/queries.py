@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import sql
 
-from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.columns import Column, SourceTable
-from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.postgres.conditions import refuse_volatile
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import from_selection
 from skfleet_common.tables.postgres.types import logical_dtype
 from skfleet_common.tables.query import Query
-
-#: How sentences to people name it; an empty schema is no schema's name.
-THE_QUERY = TableName(schema_name="", name="the query")
-
-#: PostgreSQL's name for a column that has none.
-_UNNAMED = "?column?"
+from skfleet_common.tables.sql.queries import THE_QUERY, refuse_unnamed
+from skfleet_common.tables.sql.refusals import query_refusal
+from skfleet_common.tables.sql.selection import from_selection
 
 #: A domain arrives as the type that it narrows.
 _TYPES = """
@@ -46,7 +39,7 @@ def describe_query(cursor: Cursor, query: Query) -> Selection:
         columns = _columns(cursor)
         cursor.execute(sql.SQL("EXPLAIN (FORMAT JSON) SELECT * {}").format(from_selection(bare)))
     except psycopg2.Error as exc:
-        refusal = _refusal(exc)
+        refusal = query_refusal(exc, warehouse="PostgreSQL")
         if refusal is None:
             raise
         raise refusal from exc
@@ -59,14 +52,7 @@ def describe_query(cursor: Cursor, query: Query) -> Selection:
 
 def _columns(cursor: Cursor) -> tuple[Column, ...]:
     described = cursor.description or ()
-    if not described:
-        raise Refused("--query has no columns; select some.")
-    for position, part in enumerate(described, start=1):
-        if part.name == _UNNAMED:
-            raise Refused(f"Column {position} of --query has no name; give it one with AS.")
-    for name, times in Counter(part.name for part in described).items():
-        if times > 1:
-            raise Refused(f"--query has {times} columns called {shown(name)}; rename all but one with AS.")
+    refuse_unnamed([part.name for part in described])
     cursor.execute(_TYPES, ([part.type_code for part in described],))
     types = {oid: rest for oid, *rest in cursor.fetchall()}
     columns = []
@@ -77,15 +63,3 @@ def _columns(cursor: Cursor) -> tuple[Column, ...]:
         dtype = logical_dtype(typname, built_in=built_in, is_enum=is_enum)
         columns.append(Column(name=part.name, warehouse_type=spelled, dtype=dtype))
     return tuple(columns)
-
-
-def _refusal(exc: psycopg2.Error) -> Refused | None:
-    """Give the sentence for an error that the query's own words caused."""
-    if exc.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
-        return Refused("--query reads what the warehouse role may not; grant it SELECT there.")
-    # Classes 22 and 42: a literal that its type does not take, a name or a syntax that does not exist. No row
-    # has been read, so that the message quotes nothing but the query.
-    if exc.pgcode is not None and exc.pgcode[:2] in {"22", "42", "0A", "21", "3F", "25"}:
-        said = str(exc.diag.message_primary or "").rstrip(".")
-        return Refused(f"--query is not accepted by PostgreSQL: {said}.")
-    return None

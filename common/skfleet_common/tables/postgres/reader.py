@@ -20,9 +20,10 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.tables.port import Selection, SourceBatch
 from skfleet_common.tables.postgres.connect import Server
 from skfleet_common.tables.postgres.faults import cannot_connect, translated
-from skfleet_common.tables.postgres.selection import column_of, drawn, from_selection, within_range
-from skfleet_common.tables.postgres.types import as_feature, as_text
-from skfleet_common.tables.postgres.unreadable import readable_features
+from skfleet_common.tables.postgres.sample import drawn
+from skfleet_common.tables.postgres.types import as_feature, as_text, key_hash
+from skfleet_common.tables.sql.selection import column_of, from_selection, within_range
+from skfleet_common.tables.sql.unreadable import readable_features
 
 #: What the driver decodes at a time. Smaller saves no memory worth having, larger is no faster (measured).
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -60,7 +61,7 @@ class PostgresReader:
         if within is not None:
             if split_column is None or split_type is None:
                 raise ValueError("a range needs split_column and split_type")
-            conditions.append(within_range(split_column, split_type, within))
+            conditions.append(within_range(split_column, split_type, within, key_hash))
         query = sql.SQL("SELECT {} {} {}").format(
             _select_list(columns, names), from_selection(source, *conditions), drawn(source.sample)
         )
@@ -81,7 +82,7 @@ class PostgresReader:
             "SELECT {text} FROM above ORDER BY above.k OFFSET (SELECT count(*) / 2 FROM above) LIMIT 1"
         ).format(
             key=sql.Identifier(split_column),
-            rows=from_selection(source, within_range(split_column, split_type, within)),
+            rows=from_selection(source, within_range(split_column, split_type, within, key_hash)),
             text=as_text("k"),
         )
         with self.server.transaction(f"cutting {source.table.name}") as cursor:

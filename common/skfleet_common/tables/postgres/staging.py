@@ -14,7 +14,7 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.tables.port import Publication
 from skfleet_common.tables.postgres.build import Build, give_column_settings
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.selection import qualified
+from skfleet_common.tables.sql.selection import qualified
 
 
 def staging_for(table: TableName, job: str, run: int) -> TableName:

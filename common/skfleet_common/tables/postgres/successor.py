@@ -30,9 +30,9 @@ from skfleet_common.tables.postgres.belongings import (
 )
 from skfleet_common.tables.postgres.connect import Cursor
 from skfleet_common.tables.postgres.outputs import refuse_output
-from skfleet_common.tables.postgres.selection import qualified
 from skfleet_common.tables.postgres.staging import make_staging, staging_for
 from skfleet_common.tables.postgres.views import lock_view, replace_views, views_of
+from skfleet_common.tables.sql.selection import qualified
 
 #: How long the swap waits for a lock while it holds another one.
 HOLDING_SECONDS = 0.4

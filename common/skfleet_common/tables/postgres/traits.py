@@ -9,8 +9,8 @@ from psycopg2 import sql
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.tables.postgres.build import option_list
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.keeping import keep
-from skfleet_common.tables.postgres.selection import qualified
+from skfleet_common.tables.sql.keeping import keep
+from skfleet_common.tables.sql.selection import qualified
 
 _TRAITS = """
 SELECT a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid), nullif(a.attstattarget, -1)::int,

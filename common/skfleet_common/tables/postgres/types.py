@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from psycopg2 import sql
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.tables.sql.selection import joined_texts
 
 #: By pg_type.typname, for types of pg_catalog.
 _BUILT_IN = {
@@ -77,6 +79,8 @@ def as_text(name: str) -> sql.Composed:
     return sql.SQL("{}::pg_catalog.text").format(sql.Identifier(name))
 
 
-def key_literal(key: str, warehouse_type: str) -> sql.Composed:
-    """Give a split key as a literal of its type, so that an index on the column serves."""
-    return sql.SQL("CAST({} AS {})").format(sql.Literal(key), sql.SQL(warehouse_type))
+def key_hash(names: Sequence[str]) -> sql.Composable:
+    """Give the hash of some columns of a row: the first 32 bits of a digest of their texts."""
+    return sql.SQL("('x' || left(pg_catalog.md5({}), 8))::bit(32)::bigint").format(
+        joined_texts(names, "pg_catalog.text")
+    )

@@ -16,8 +16,8 @@ from skfleet_common.contracts.chunks import TableName
 from skfleet_common.tables.postgres.belongings import complete_names
 from skfleet_common.tables.postgres.build import option_list
 from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.keeping import keep
-from skfleet_common.tables.postgres.selection import qualified
+from skfleet_common.tables.sql.keeping import keep
+from skfleet_common.tables.sql.selection import qualified
 
 # Those that others read come first: a reader locks a view before what lies under it, and so do we.
 _VIEWS = """

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from skfleet_common.contracts.errors import Refused
 
-#: PostgreSQL cuts longer identifiers silently (NAMEDATALEN - 1).
-MAX_NAME_BYTES = 63
-
 #: What SQL takes without quotes, and folds to lower case.
 _PLAIN = re.compile(r"[^\W\d]\w*")
 
 _PART = re.compile(r'"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^."]+)')
+
+
+@dataclass(frozen=True)
+class NameLimit:
+    """How long a name may be, and in which warehouse."""
+
+    warehouse: str
+    most_bytes: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class WrittenName:
         return f"{self.schema.text}.{self.name.text}" if self.schema else self.name.text
 
 
-def read_name(text: str) -> WrittenName:
+def read_name(text: str, limit: NameLimit) -> WrittenName:
     """Read ``schema.name`` or ``name``.
 
     Raises:
@@ -66,9 +71,9 @@ def read_name(text: str) -> WrittenName:
         part = found["bare"].strip() if quoted is None else quoted.replace('""', '"')
         if not part:
             raise _unreadable(text)
-        if len(part.encode()) > MAX_NAME_BYTES:
+        if len(part.encode()) > limit.most_bytes:
             raise Refused(
-                f"The name {part} is longer than the {MAX_NAME_BYTES} bytes that PostgreSQL allows."
+                f"The name {part} is longer than the {limit.most_bytes} bytes that {limit.warehouse} allows."
             )
         parts.append(NamePart(text=part, quoted=quoted is not None))
         rest = rest[found.end() :]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import psycopg2
+import psycopg2.extensions
 from psycopg2 import sql
 
 from skfleet_common.contracts.errors import Refused
-from skfleet_common.tables.postgres.connect import Cursor
-from skfleet_common.tables.postgres.faults import condition
+from skfleet_common.tables.sql.faults import condition
 
 #: Classes of SQLSTATEs that say that columns or rows do not go with what was there: feature not supported,
 #: data exception, constraint violation, syntax error or access rule violation, program limit exceeded.
 _UNFIT = {"0A", "22", "23", "42", "54"}
 
 
-def keep(cursor: Cursor, what: str, statement: sql.Composable) -> None:
+def keep(cursor: psycopg2.extensions.cursor, what: str, statement: sql.Composable) -> None:
     """Run the statement that gives ``what`` to the new table.
 
     Raises:

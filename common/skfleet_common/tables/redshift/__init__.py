@@ -1,0 +1,1 @@
+"""Redshift behind the port."""
