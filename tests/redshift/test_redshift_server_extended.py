@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.conftest import eventually
 from tests.contract.private_postgres import OWNER, PASSWORD
 from tests.redshift.place import RedshiftPlace
 from tests.redshift.wire import Frame, Stream, fields_of, text_frame, texts
@@ -100,3 +101,12 @@ def test_a_refusal_aborts_the_transaction(client: Client, statement: str, messag
     assert answers[-1] == (b"Z", b"E")
     client.run("ROLLBACK")
     assert client.run("SELECT 1")[-1] == (b"Z", b"I")
+
+
+def test_what_a_client_left_behind_is_cancelled(client: Client, redshift: RedshiftPlace) -> None:
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sum(a.oid%' AND pid <> pg_backend_pid()"
+    query = "SELECT sum(a.oid::bigint) AS left_behind FROM pg_class a, pg_class b, pg_class c, pg_class d"
+    client.stream.send(text_frame(b"Q", query).encoded())
+    eventually(lambda: redshift.seed(busy) == [(1,)])
+    client.stream.close()
+    eventually(lambda: redshift.seed(busy) == [(0,)])
