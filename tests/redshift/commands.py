@@ -72,7 +72,9 @@ def _create_table(session: Session, read: Performed) -> Outcome:
     made = read.definition
     assert made is not None
     [(before,)] = session.run_sql("SELECT to_regclass(%s)::oid", (made.table,))
-    tag = session.run_for_tag(made.sql)
+    with session.backend.cursor() as cursor:
+        cursor.execute(made.sql)
+        tag = str(cursor.statusmessage)
     [(after,)] = session.run_sql("SELECT %s::regclass::oid", (made.table,))
     if before != after:
         if made.like:

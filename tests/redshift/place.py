@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg2
 import pytest
 
 from tests.contract.private_postgres import OWNER, PASSWORD, private_postgres
 from tests.redshift.certificate import Certificate, make_certificate
 from tests.redshift.server import ROLE, Account, RedshiftServer, redshift_server
+from tests.redshift.storage import s3_client
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ class RedshiftPlace:
     @property
     def s3(self) -> Any:
         """The emulator's S3."""
-        return boto3.client(
-            "s3", endpoint_url=self.server.s3_endpoint, region_name="us-east-1",
-            aws_access_key_id="test", aws_secret_access_key="test",
-        )  # fmt: skip
+        return s3_client(self.server.s3_endpoint)
 
     def objects(self, prefix: str = "") -> list[str]:
         """Name the objects of the bucket."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psycopg2
+
 
 class Refusal(Exception):
     """A statement that Redshift would refuse."""
@@ -12,6 +14,20 @@ class Refusal(Exception):
         self.sqlstate = sqlstate
         self.detail = detail
         self.hint = hint
+
+
+ABORTED = Refusal(
+    "current transaction is aborted, commands ignored until end of transaction block", sqlstate="25P02"
+)
+
+
+def backend_refusal(exc: psycopg2.Error) -> Refusal | None:
+    """Give what the backend said; None if it said nothing, being gone."""
+    diag = exc.diag
+    if diag.message_primary is None:
+        return None
+    detail, hint = diag.message_detail or "", diag.message_hint or ""
+    return Refusal(diag.message_primary, sqlstate=diag.sqlstate or "XX000", detail=detail, hint=hint)
 
 
 def internal(message: str, *, code: int, context: str, error: str = "") -> Refusal:

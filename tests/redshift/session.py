@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,12 +13,13 @@ import psycopg2
 from psycopg2 import extensions
 
 from tests.redshift import wire
+from tests.redshift.answers import Answers
 from tests.redshift.commands import perform
 from tests.redshift.dialect import Dialect, Forwarded, Performed
 from tests.redshift.extended import Preparations
 from tests.redshift.greeting import greet, receive
 from tests.redshift.lexicon import statements_of
-from tests.redshift.refusal import Refusal
+from tests.redshift.refusal import ABORTED, Refusal, backend_refusal
 from tests.redshift.wire import Frame, Gone
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ _STATUS = {
     extensions.TRANSACTION_STATUS_IDLE: b"I", extensions.TRANSACTION_STATUS_INTRANS: b"T",
     extensions.TRANSACTION_STATUS_INERROR: b"E",
 }  # fmt: skip
-_ABORTED = Refusal(
-    "current transaction is aborted, commands ignored until end of transaction block", sqlstate="25P02"
-)
-#: What ends the answer to one message of the extended protocol.
-_ANSWERS = b"123CIsnT"
 _TRANSACTION_WORDS = {"begin", "start", "commit", "end", "rollback", "abort"}
 
 
@@ -48,6 +43,7 @@ class Session:
         self.backend: extensions.connection
         self._client = wire.Stream(client)
         self._backend: wire.Stream
+        self._answers: Answers
         self._status = b"I"
         self._cursor = ""
         self._waiting: list[Frame] = []
@@ -74,6 +70,8 @@ class Session:
     def kill(self) -> None:
         """End the session as a crash would: no word to the client."""
         self._client.close()
+        with suppress(psycopg2.Error):
+            self.backend.cancel()
 
     def _start(self) -> bool:
         """Let the client in; tell if a session begins."""
@@ -86,6 +84,7 @@ class Session:
         raw = socket.socket(fileno=os.dup(self.backend.fileno()))
         raw.settimeout(3600)
         self._backend = wire.Stream(raw)
+        self._answers = Answers(self._backend, self._client, self.backend.cancel)
         self.server.join(self)
         greet(self._client, user=self.user, pid=self.backend.info.backend_pid, key=self.key)
         self._ready()
@@ -150,11 +149,16 @@ class Session:
 
     def _performed(self, read: Performed) -> list[Frame]:
         if self._status == b"E":
-            raise _ABORTED
+            raise ABORTED
+        with suppress(psycopg2.ProgrammingError):
+            self.run_sql("/* so that libpq, which saw no forwarded frame, knows of the transaction */")
         try:
             notice, tag = perform(self, read)
         except psycopg2.Error as exc:
-            raise _as_refusal(exc) from exc
+            refusal = backend_refusal(exc)
+            if refusal is None:
+                raise Gone from exc
+            raise refusal from exc
         except (IndexError, ValueError, StopIteration) as exc:
             raise Refusal(f"syntax error (the test server: {exc!r})", sqlstate="42601") from exc
         finally:
@@ -211,7 +215,7 @@ class Session:
     def _refuse(self, refusal: Refusal) -> None:
         """Say a refusal; a transaction is aborted by it."""
         if self._status == b"E" and not isinstance(refusal.__cause__, psycopg2.Error):
-            refusal = _ABORTED
+            refusal = ABORTED
         elif self._status == b"T":
             with suppress(psycopg2.Error):
                 self.run_sql("DO 'BEGIN RAISE EXCEPTION ''refused''; END'")
@@ -223,12 +227,6 @@ class Session:
         with self.backend.cursor() as cursor:
             cursor.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
-
-    def run_for_tag(self, sql: str) -> str:
-        """Run a statement on the client's session, and give the backend's word for what it did."""
-        with self.backend.cursor() as cursor:
-            cursor.execute(sql)
-            return str(cursor.statusmessage)
 
     def _look(self) -> None:
         status = self.backend.info.transaction_status
@@ -243,50 +241,8 @@ class Session:
 
     def _relay(self, *, answers: int = 0, silent: bool = False, ready: bool = True) -> bool:
         """Pass answers on until the backend is ready, or has given ``answers``; tell if none was an error."""
-        succeeded = True
-        while True:
-            if not self._backend.has_frame:
-                if not silent:
-                    self._client.flush()
-                self._wait()
-            frame = self._backend.frame()
-            if frame.kind == b"Z":
-                self._status = frame.body
-                if self._status == b"I":
-                    self._cursor = ""
-                if ready and not silent:
-                    self._client.send(frame.encoded())
-                self._client.flush()
-                return succeeded
-            if frame.kind in {b"E", b"N"}:
-                succeeded &= frame.kind != b"E"
-                frame = wire.as_of_8_0(frame)
-            is_reported = frame.kind != b"S" or wire.texts(frame.body)[0] in {"client_encoding", "DateStyle"}
-            if is_reported and not silent:
-                self._client.hold(frame.encoded())
-            answers -= frame.kind in _ANSWERS
-            if (answers == 0 and frame.kind in _ANSWERS) or (answers > 0 and frame.kind == b"E"):
-                self._client.flush()
-                return succeeded
-
-    def _wait(self) -> None:
-        """Wait for the backend, and for the client to go: what a client left behind is cancelled."""
-        watched = [self._backend.raw, self._client.raw]
-        while True:
-            readable, _, _ = select.select(watched, [], [])
-            if self._backend.raw in readable:
-                return
-            if self._client.is_gone:
-                self.backend.cancel()
-                raise Gone
-            watched = [self._backend.raw]
-
-
-def _as_refusal(exc: psycopg2.Error) -> Refusal:
-    diag = exc.diag
-    if diag.message_primary is None:
-        raise Gone from exc
-    return Refusal(
-        diag.message_primary, sqlstate=diag.sqlstate or "XX000", detail=diag.message_detail or "",
-        hint=diag.message_hint or "",
-    )  # fmt: skip
+        succeeded, status = self._answers.pass_on(expected=answers, silent=silent, ready=ready)
+        self._status = status or self._status
+        if status == b"I":
+            self._cursor = ""
+        return succeeded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlparse
 
@@ -65,17 +66,23 @@ def check_authorization(tokens: Sequence[Token], *, roles: frozenset[str], user:
     return role
 
 
+@lru_cache
+def s3_client(endpoint: str) -> Any:
+    """Give a client of the emulator's S3; it takes long to make, and may be shared by threads."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 class Storage:
     """S3 with the rights of a role; every refusal is in Redshift's words."""
 
     def __init__(self, endpoint: str, *, refused: frozenset[str], region: str | None, writing: bool) -> None:
-        self._s3: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self._s3 = s3_client(endpoint)
         self._refused = refused
         self._region = region
         self._writing = writing

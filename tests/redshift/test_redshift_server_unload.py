@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.redshift.place import RedshiftPlace
+from tests.redshift.unload import Unloading
 
 
 def unload(redshift: RedshiftPlace, query: str, options: str = "", *, prefix: str = "out/") -> str:
@@ -129,3 +130,44 @@ def test_a_role_without_rights_is_named_with_s3s_own_error(redshift: RedshiftPla
     ) as caught:
         redshift.sql(unload(redshift, "SELECT 1 AS a"))
     assert "Failed to initialize S3 output stream" in caught.value.diag.message_detail
+
+
+def test_a_refused_unload_aborts_its_transaction(redshift: RedshiftPlace) -> None:
+    with closing(redshift.connect()) as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.Error, match="Limit clause is not supported"):
+            cursor.execute(unload(redshift, "SELECT 1 AS a LIMIT 1"))
+        with pytest.raises(psycopg2.errors.InFailedSqlTransaction):
+            cursor.execute("SELECT 1")
+
+
+def test_a_bucket_of_another_region_needs_its_name(redshift: RedshiftPlace) -> None:
+    elsewhere = f"{redshift.bucket}-eu"
+    redshift.s3.create_bucket(Bucket=elsewhere, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    statement = f"UNLOAD ('SELECT 1 AS a') TO 's3://{elsewhere}/x' IAM_ROLE default PARQUET"
+    with pytest.raises(psycopg2.Error, match="Error PermanentRedirect"):
+        redshift.sql(statement)
+    redshift.sql(f"{statement} REGION 'eu-west-1'")
+
+
+def test_a_result_without_rows_has_a_manifest_and_no_file_unless_the_test_says_otherwise(
+    redshift: RedshiftPlace,
+) -> None:
+    redshift.sql(unload(redshift, "SELECT 1 AS a WHERE false"))
+    assert manifest(redshift)["entries"] == []
+    redshift.server.unloading = Unloading(manifest_of_nothing=False)
+    redshift.sql(unload(redshift, "SELECT 1 AS a WHERE false", prefix="nothing/"))
+    assert redshift.objects() == ["out/manifest"]
+
+
+def test_row_groups_and_slices_are_as_asked_for(redshift: RedshiftPlace) -> None:
+    redshift.seed(
+        "CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 50000) i; GRANT SELECT ON t TO PUBLIC"
+    )
+    redshift.sql(unload(redshift, "SELECT id FROM t ORDER BY id", "PARALLEL OFF ROWGROUPSIZE 64 MB"))
+    [key] = [key for key in redshift.objects() if key.endswith("000.parquet")]
+    content = redshift.s3.get_object(Bucket=redshift.bucket, Key=key)["Body"].read()
+    assert pa.parquet.ParquetFile(io.BytesIO(content)).num_row_groups > 2
+    assert pa.parquet.read_table(io.BytesIO(content))["id"].to_pylist() == list(range(1, 50_001))
+    redshift.server.unloading = Unloading(slices=5)
+    redshift.sql(unload(redshift, "SELECT id FROM t", "CLEANPATH"))
+    assert len(redshift.objects()) == 6
