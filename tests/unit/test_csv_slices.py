@@ -169,6 +169,15 @@ def test_quotes_within_fields_are_read_in_whole_files_and_refused_in_parts() -> 
         read(raw, ["a", "b"], ",")
 
 
+def test_a_quote_that_nothing_closes_is_refused_and_swallows_no_rows() -> None:
+    with pytest.raises(Refused, match="that nothing closes"):
+        read(b'1,"2\n3,4\n5,6\n', ["a", "b"], ",", is_cut=False)
+    with pytest.raises(Refused, match="that nothing closes"):
+        list(part(b'1,"2,\n3,4,5"\n6,"7\n', ["a", "b"], ",", is_cut=False).rows(["a"]))
+    # A lone quote within a field is text.
+    assert read(b'1,5" pipe\n2,x\n', ["a", "b"], ",", is_cut=False) == [("1", '5" pipe'), ("2", "x")]
+
+
 @pytest.mark.parametrize("size", range(1, 12))
 def test_quotes_are_checked_alike_in_whatever_blocks_they_come(size: int) -> None:
     for raw, is_right in [(b'"a","b ""c"""\n"d",e\n', True), (b'"a"x,"b"\n', False), (b'a"",b\n', False)]:

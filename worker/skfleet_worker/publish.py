@@ -16,6 +16,7 @@ from skfleet_common.contracts.errors import JobFailed, Refused, SkfleetError
 from skfleet_common.contracts.jobs import Commit, JobSpec
 from skfleet_common.contracts.messages import PublishMessage
 from skfleet_common.contracts.states import JobState
+from skfleet_common.files.row_numbers import SliceNumbers
 from skfleet_common.tables.port import Parts, Publication, Published
 from skfleet_worker.bench import Workbench
 from skfleet_worker.committed import CommittedParts
@@ -53,7 +54,7 @@ def run_publish(message: PublishMessage, bench: Workbench) -> None:
         log.warning("publish.too_early", missing=missing)
         return
     reconcile(spec, plan, commits)
-    _check_quarantine(spec, commits, bench)
+    _check_quarantine(spec, plan, commits, bench)
     bench.check_lease()
     if not cloud.tracker.begin_publishing(message.job, run=message.run):
         return
@@ -181,11 +182,12 @@ def _scored(commits: Sequence[Commit]) -> int:
     return sum(commit.rows_scored for commit in commits)
 
 
-def _check_quarantine(spec: JobSpec, commits: Sequence[Commit], bench: Workbench) -> None:
+def _check_quarantine(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit], bench: Workbench) -> None:
     """Refuse a job that has more quarantined rows than it may have.
 
     Raises:
         TooManyQuarantined: it says in which chunks, and names the first rows.
     """
     if sum(commit.rows_quarantined for commit in commits) > spec.max_rejects:
-        raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects)
+        numbers = SliceNumbers.of(spec.files, plan.chunks, commits)
+        raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects, numbers=numbers)

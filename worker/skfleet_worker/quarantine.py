@@ -16,6 +16,8 @@ from skfleet_worker.outcomes import TooManyQuarantined
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from skfleet_common.files.row_numbers import SliceNumbers
+
 #: Rows, and chunks, that a job's reason names. A chunk that has too many is searched for so many at least.
 NAMED_AT_MOST = 10
 #: Characters of an id that a job's reason shows.
@@ -64,14 +66,16 @@ def quarantined_ids(rejected: pa.RecordBatch | pa.Table) -> list[str]:
     ]
 
 
-def too_many(cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int) -> TooManyQuarantined:
+def too_many(
+    cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int, numbers: SliceNumbers | None = None
+) -> TooManyQuarantined:
     """Say how many rows of a job were quarantined and where, and name the first of them."""
     having = [commit for commit in commits if commit.rows_quarantined]
     by_chunk = [(commit.chunk, commit.rows_quarantined) for commit in having]
     rows = sum(count for _, count in by_chunk)
     # What a chunk has that failed was not looked for any further than this.
     more = any(it.outcome is CommitOutcome.FAILED and it.rows_quarantined >= NAMED_AT_MOST for it in having)
-    first = _first_named(cloud, having)
+    first = _first_named(cloud, having, numbers)
     chunks = ", ".join(f"chunk {chunk} ({counted(count)})" for chunk, count in by_chunk[:NAMED_AT_MOST])
     others = len(by_chunk) - NAMED_AT_MOST
     chunks += f" and {others} more chunks" if others > 0 else ""
@@ -89,7 +93,7 @@ def too_many_in_chunk(rows: int, *, most: int) -> str:
     return f"{more}{counted(rows)} cannot be read or scored; --max-rejects allows {most:,} in the whole job."
 
 
-def _first_named(cloud: Cloud, commits: Sequence[Commit]) -> list[str]:
+def _first_named(cloud: Cloud, commits: Sequence[Commit], numbers: SliceNumbers | None) -> list[str]:
     # Not for the supervisor, who needs it only when a dead letter happens to end a run.
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -104,6 +108,8 @@ def _first_named(cloud: Cloud, commits: Sequence[Commit]) -> list[str]:
         except NoSuchObject:
             # Somebody deleted the list; the counts stand.
             continue
+        if numbers is not None:
+            rejected = numbers.of_rejects(commit.chunk, rejected)
         first += quarantined_ids(rejected)[: NAMED_AT_MOST - len(first)]
     return first
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from skfleet_common.aws.session import Cloud
-from skfleet_common.contracts.jobs import CommitOutcome, JobSpec
+from skfleet_common.contracts.chunks import ChunkPlan
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec
 from skfleet_worker.quarantine import too_many
+
+if TYPE_CHECKING:
+    from skfleet_common.files.row_numbers import SliceNumbers
 
 #: Failed chunks whose reasons a job's own reason gives.
 NAMED_AT_MOST = 3
@@ -22,7 +29,19 @@ def verdict(cloud: Cloud, job: str) -> tuple[str, str]:
         sentences.append(f"{len(others)} of {chunks} chunks failed. {named}")
     if len(others) < len(failed):
         spec = JobSpec.from_json(cloud.store.get(cloud.names.spec(job)))
-        quarantined = too_many(cloud, job, commits, most=spec.max_rejects)
+        quarantined = too_many(
+            cloud, job, commits, most=spec.max_rejects, numbers=_numbers(cloud, spec, commits)
+        )
         sentences.append(str(quarantined))
         naming = quarantined.naming
     return " ".join(sentences), naming
+
+
+def _numbers(cloud: Cloud, spec: JobSpec, commits: Sequence[Commit]) -> SliceNumbers | None:
+    if spec.files is None:
+        return None
+    # Not for the supervisor, as in quarantine.py.
+    from skfleet_common.files.row_numbers import SliceNumbers  # noqa: PLC0415
+
+    plan = ChunkPlan.from_json(cloud.store.get(cloud.names.plan(spec.job)))
+    return SliceNumbers.of(spec.files, plan.chunks, commits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from skfleet_common.contracts.errors import Refused
+from skfleet_common.files.header import LARGEST_FIELD
 from skfleet_common.files.quotes import QuoteCheck
 from skfleet_common.files.text_stream import TextStream
 
@@ -44,6 +47,8 @@ class CsvPart:
     skipped_bytes: int = 0
     #: Whether the file was cut, so that only the quotes tell whether it was cut between records.
     is_cut: bool = False
+    #: Whether it ends where its file or slice does, so that no quote may be open there.
+    has_end: bool = True
 
     def rows(self, wanted: Sequence[str]) -> Iterator[TextRows]:
         """Stream the wanted fields of all rows; memory does not grow with the part.
@@ -52,7 +57,7 @@ class CsvPart:
             Refused: a row is longer than any block, quotes say that the part is none, or it is no CSV text.
         """
         done = 0
-        is_checked = not self.is_cut
+        is_checked = not self.has_end
         for block_bytes in BLOCK_BYTES:
             try:
                 for rows in self._rows(wanted, block_bytes):
@@ -110,8 +115,8 @@ class CsvPart:
                 if "Empty CSV" not in str(exc):
                     raise self._fault(check) from exc
             yield from numbering.rest(wanted or self.names[:1])
-        if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
-            raise self._fault(check)
+        if self.has_end:
+            self._check(check)
 
     def _check_quotes(self) -> None:
         check = QuoteCheck(self.delimiter)
@@ -119,8 +124,30 @@ class CsvPart:
             text.read(self.skipped_bytes)
             while block := text.read(BLOCK_BYTES[0]):
                 check.take(block)
-        if check.quotes % 2 or not check.is_well_formed:
+        self._check(check)
+
+    def _check(self, check: QuoteCheck) -> None:
+        """Refuse a part whose quotes say that its rows are none.
+
+        Of a file that is whole, quotes within fields are text, so that only a slower reader knows whether one
+        is left open.
+        """
+        if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
             raise self._fault(check)
+        if check.quotes % 2 and not self._closes():
+            raise self._fault(check)
+
+    def _closes(self) -> bool:
+        csv.field_size_limit(LARGEST_FIELD)
+        with self.open() as text:
+            text.read(self.skipped_bytes)
+            lines = io.TextIOWrapper(io.BufferedReader(text), encoding="utf-8", newline="")
+            try:
+                for _ in csv.reader(lines, delimiter=self.delimiter, strict=True):
+                    pass
+            except csv.Error:
+                return False
+        return True
 
     def _fault(self, check: QuoteCheck) -> Refused:
         if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
@@ -130,8 +157,8 @@ class CsvPart:
             )
         if check.quotes % 2:
             return Refused(
-                f"{self.label} opens a double quote that nothing closes; correct it, and write quotes "
-                "inside a field twice."
+                f"{self.label} opens a double quote that nothing closes, or has text behind a quoted field; "
+                "correct it, and write quotes inside a field twice."
             )
         return Refused(f"{self.label} is no CSV text; write one row a line, separated by delimiters.")
 

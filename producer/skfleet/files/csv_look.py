@@ -76,6 +76,7 @@ def _look(objects: UserObjects, dialect: CsvDialect, found: UserObject) -> CsvLo
         open=lambda: TextStream(io.BytesIO(body), label=str(found), encoding="utf-8", is_start=False),
         delimiter=dialect.delimiter,
         names=header.names,
+        has_end=head.is_whole,
     )
     batches, rows = [], 0
     for block in part.rows(header.names):
