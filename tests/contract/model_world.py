@@ -83,6 +83,9 @@ VERB_PLACES = (Place.STORE, Place.MOVE, Place.SEND, Place.ABANDON, Place.END, Pl
 class RefusingModels:
     """A model that cannot be opened, by anybody."""
 
+    def keep(self, _count: int) -> None:
+        """Nothing is opened."""
+
     def open(self, *_: str) -> None:
         raise SourceChanged("The table is gone; submit the job again.")
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -130,7 +130,9 @@ class Worker:
         """The scoring processes: the children of the fork server."""
         found = []
         for child in psutil.Process(self.process.pid).children():
-            found += child.children()
+            # A child may end while it is looked at.
+            with suppress(psutil.NoSuchProcess):
+                found += child.children()
         return found
 
     def stop(self, *, within_seconds: float = 40.0) -> int:
