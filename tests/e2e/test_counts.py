@@ -22,7 +22,7 @@ def small(world: World) -> None:
     assert trained.code == 0, trained.err
 
 
-@pytest.fixture(params=[1, 2, 7])
+@pytest.fixture(scope="module", params=[1, 2, 7])
 def workers(request: pytest.FixtureRequest, world: World) -> Iterator[int]:
     """The stack with that many workers; two again afterwards."""
     stack = Stack(world.home)
