@@ -13,7 +13,7 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.file_sources import FileColumn
 from skfleet_common.contracts.slices import ObjectPart
 from skfleet_common.files.arrow_types import as_read, dtype_of
-from skfleet_common.files.csv_rows import TextRows
+from skfleet_common.files.text_rows import TextRows
 from skfleet_common.files.typed_texts import Flags, as_values, as_verbatim
 from skfleet_common.tables.port import SourceBatch
 from skfleet_common.tables.sql.unreadable import readable_features

@@ -8,29 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
 from skfleet_common.contracts.errors import Refused
 from skfleet_common.files.header import LARGEST_FIELD
 from skfleet_common.files.quotes import QuoteCheck
+from skfleet_common.files.text_rows import Numbering, TextRows
 from skfleet_common.files.text_stream import TextStream
 
 #: A row must fit into a block; most files are read with the first size.
 BLOCK_BYTES = (4 * 1024**2, 64 * 1024**2, 512 * 1024**2)
-
-
-@dataclass(frozen=True)
-class TextRows:
-    """Some rows of a part: their fields as texts, NULL where there is nothing between two delimiters."""
-
-    texts: pa.RecordBatch
-    #: Which rows of the part they are, from 1 on.
-    numbers: npt.NDArray[np.int64]
-    #: Why rows are none, by position: their fields are NULL.
-    misfits: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -67,7 +55,7 @@ class CsvPart:
                         is_checked = True
                     last = int(rows.numbers.max())
                     if last > done:
-                        yield _after(rows, done)
+                        yield rows.after(done)
                         done = last
             except _RowTooLong:
                 continue
@@ -85,7 +73,7 @@ class CsvPart:
             return "skip"
 
         check = QuoteCheck(self.delimiter)
-        numbering = _Numbering(misfits, width=len(self.names))
+        numbering = Numbering(misfits, width=len(self.names))
         with self.open() as opened:
             text = _Watched(opened, check)
             text.skip(self.skipped_bytes)
@@ -193,64 +181,3 @@ class _Watched:
     def close(self) -> None:
         """Whoever opened the text closes it."""
         self.closed = True
-
-
-class _Numbering:
-    """Gives rows their numbers, and puts those that do not fit among the others."""
-
-    def __init__(self, misfits: deque[tuple[int, int]], *, width: int) -> None:
-        self._misfits = misfits
-        self._width = width
-        self._next = 1
-
-    def of(self, batch: pa.RecordBatch) -> Iterator[TextRows]:
-        """Give the rows of a batch, with those before its last one that do not fit."""
-        here: list[tuple[int, int]] = []
-        stop = self._next + batch.num_rows
-        while self._misfits and self._misfits[0][0] < stop:
-            here.append(self._misfits.popleft())
-            stop += 1
-        every = np.arange(self._next, stop)
-        fitting = np.isin(every, [number for number, _ in here], invert=True)
-        self._next = stop
-        yield from self._rows(batch, every[fitting], here)
-
-    def rest(self, names: Sequence[str]) -> Iterator[TextRows]:
-        """Give the rows behind the last batch that do not fit."""
-        here = list(self._misfits)
-        schema = pa.schema([(name, pa.string()) for name in names])
-        nothing = pa.RecordBatch.from_arrays([pa.array([], pa.string()) for _ in names], schema=schema)
-        yield from self._rows(nothing, np.arange(0), here)
-
-    def _rows(
-        self, batch: pa.RecordBatch, numbers: npt.NDArray[np.int64], misfits: list[tuple[int, int]]
-    ) -> Iterator[TextRows]:
-        if not batch.num_rows and not misfits:
-            return
-        if not misfits:
-            yield TextRows(batch, numbers, {})
-            return
-        nulls = pa.nulls(len(misfits), pa.string())
-        yield TextRows(
-            texts=pa.RecordBatch.from_arrays(
-                [pa.concat_arrays([column, nulls]) for column in batch.columns], names=batch.schema.names
-            ),
-            numbers=np.concatenate([numbers, [number for number, _ in misfits]]).astype(np.int64),
-            misfits={
-                batch.num_rows + place: f"the row has {fields:,} fields, not {self._width:,}"
-                for place, (_, fields) in enumerate(misfits)
-            },
-        )
-
-
-def _after(rows: TextRows, done: int) -> TextRows:
-    """Give the rows behind number ``done``: those up to it were given with smaller blocks."""
-    left = np.flatnonzero(rows.numbers > done)
-    if len(left) == len(rows.numbers):
-        return rows
-    places = {int(place): number for number, place in enumerate(left)}
-    return TextRows(
-        texts=rows.texts.take(pa.array(left)),
-        numbers=rows.numbers[left],
-        misfits={places[place]: why for place, why in rows.misfits.items() if place in places},
-    )
