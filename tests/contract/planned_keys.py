@@ -49,7 +49,10 @@ def make_keys(place: Place, kind: str, *, rows: int, warehouse: str) -> None:
     spelled = of.postgres if warehouse == "postgres" else of.redshift
     place.seed(f"CREATE TABLE keys (id bigint, key {spelled})")
     key = of.expression.format(rows=rows)
-    place.seed(f"INSERT INTO keys SELECT g, {key} FROM generate_series(1::bigint, {rows}) g")
+    place.seed(
+        "SELECT setseed(0.5); "  # the same keys every time
+        f"INSERT INTO keys SELECT g, {key} FROM generate_series(1::bigint, {rows}) g"
+    )
 
 
 @dataclass(frozen=True)
