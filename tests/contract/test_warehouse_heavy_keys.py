@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import pytest
-from tests.contract.warehouse_place import BOTH, REDSHIFT, Place, RedshiftSchema
+from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet.plan import plan_chunks
 from skfleet_common.contracts.chunks import ChunkPlan, IdRange
@@ -97,13 +97,3 @@ def test_rows_are_told_apart_by_several_columns_of_which_some_are_null(place: Pl
     assert plan.rows == ROWS
     for chunk in plan.chunks:
         assert len(ids_in(place, source, "integer", chunk.id_range)) == chunk.rows
-
-
-@REDSHIFT
-@pytest.mark.parametrize("chunk_rows", [100, 1_000])
-def test_two_scans_are_enough_for_heavy_keys_too(place: RedshiftSchema, chunk_rows: int) -> None:
-    source, _ = fill(place, "half the rows")
-    place.redshift.server.statements.clear()
-    planned(place, source, chunk_rows)
-    scans = [sql for sql in place.redshift.server.statements if f'FROM "{place.schema}"."t"' in sql]
-    assert len(scans) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,10 @@ class Place:
         """Run statements of PostgreSQL's dialect in the schema, as the role that skfleet uses."""
         return self.sql(statement)
 
+    def statements(self) -> AbstractContextManager[list[str]]:
+        """Write down what skfleet sends; the list has it after the block."""
+        return self.server.statements()
+
     def table(self, name: str) -> SourceTable:
         """Look a table of the schema up, by its exact name."""
         quoted = name.replace('"', '""')
@@ -140,6 +144,13 @@ class RedshiftSchema(Place):
     def seed(self, statement: str) -> list[tuple[Any, ...]]:
         """See :meth:`Place.seed`; the backend is a PostgreSQL."""
         return self.redshift.seed(f"SET ROLE fleet_owner; {statement}")
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """See :meth:`Place.statements`."""
+        said, begun = list[str](), len(self.redshift.server.statements)
+        yield said
+        said += self.redshift.server.statements[begun:]
 
     def tables(self) -> list[str]:
         """Name everything that the schema holds."""
