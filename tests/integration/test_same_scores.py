@@ -45,7 +45,7 @@ COLUMNS = {
 #: no decimal of few digits holds.
 SEEDED = f"""
     INSERT INTO flights SELECT n, CASE WHEN n % 13 > 0 THEN 1 + n % 12 END, n * 7919 % 5003 - 900,
-    n * 1234567 % 999999937, (n * 31 % 977 + 0.1)::real, CASE WHEN n % 17 > 0 THEN sqrt(n) / 3 END,
+    n::bigint * 1234567 % 999999937, (n * 31 % 977 + 0.1)::real, CASE WHEN n % 17 > 0 THEN sqrt(n) / 3 END,
     CASE WHEN n % 11 > 0 THEN n % 601 / 7.0 - 20 END, CASE WHEN n % 19 > 0 THEN n % 4 = 0 END,
     (ARRAY['AA', 'a, b', 'say "x"', '', 'Å·é', ' led', 'end ', 'NA', NULL])[1 + n % 9], 'c' || n % 5,
     CASE WHEN n % 23 > 0 THEN date '2013-01-01' + n % 400 END,
