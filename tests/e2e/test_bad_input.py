@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e.world import Answer, World
 
+pytestmark = pytest.mark.on_redshift("slow")
+
 REFUSED, USAGE, ENVIRONMENT = 3, 2, 4
 
 EXCLUDE = "arr_time,arr_delay,air_time,tailnum,time_hour"
@@ -136,6 +138,7 @@ def test_an_id_column_that_does_not_exist(world: World, model: str, source: str)
     assert_refused(world, predict(world, "--id-column", "idd"), "idd", "did you mean id?")
 
 
+@pytest.mark.on_redshift("always")
 def test_null_ids(world: World, model: str, source: str) -> None:
     world.sql("UPDATE public.spoilt SET id = NULL WHERE id IN (3, 4)")
     assert_refused(world, predict(world), "id", "NULL", "2")
@@ -158,6 +161,7 @@ def test_the_split_column_may_hold_both(world: World, model: str, source: str) -
     assert world.sql("SELECT count(DISTINCT id) FROM public.spoilt_scores") == [(50,)]
 
 
+@pytest.mark.on_redshift("always")
 def test_an_output_table_that_exists(world: World, model: str, source: str) -> None:
     world.sql("CREATE TABLE public.taken AS SELECT 1 AS precious")
     answer = predict(world, "--output-table", "public.taken")
@@ -176,6 +180,7 @@ def test_no_such_model(world: World, model: str, source: str) -> None:
     assert_refused(world, predict(world, model="strickt"), "strickt", "did you mean strict?")
 
 
+@pytest.mark.on_redshift("never")
 def test_altered_bundle_bytes(world: World, model: str, source: str) -> None:
     store, names = world.fleet.cloud.store, world.fleet.cloud.names
     _, digest = world.fleet.registry.resolve("strict")
@@ -191,6 +196,7 @@ def test_altered_bundle_bytes(world: World, model: str, source: str) -> None:
     world.fleet.jobs(1)[0].wait(60)
 
 
+@pytest.mark.on_redshift("never")
 def test_a_bundle_from_another_scikit_learn(world: World, model: str, source: str) -> None:
     store, names = world.fleet.cloud.store, world.fleet.cloud.names
     _, digest = world.fleet.registry.resolve("strict")
@@ -285,21 +291,25 @@ def test_odd_names_work_when_they_exist_and_are_refused_when_not(world: World, m
     assert world.sql("SELECT count(*) FROM public.flights") == [(336_776,)]
 
 
+@pytest.mark.on_redshift("never")
 def test_a_setting_with_a_typo(world: World) -> None:
     answer = world.cli("jobs", SKFLEET_BUCKIT="x")
     assert_refused(world, answer, "SKFLEET_BUCKIT", "did you mean SKFLEET_BUCKET?", code=USAGE)
 
 
+@pytest.mark.on_redshift("never")
 def test_the_stack_is_not_up(world: World, tmp_path: object) -> None:
     answer = world.cli("jobs", SKFLEET_HOME=str(tmp_path))
     assert answer.code == ENVIRONMENT
     assert "skfleet local up" in answer.sentence
 
 
+@pytest.mark.on_redshift("never")
 def test_no_such_job(world: World) -> None:
     assert_refused(world, world.cli("status", "20200101-000000-nothing"), "20200101-000000-nothing")
 
 
+@pytest.mark.on_redshift("never")
 def test_in_json_an_error_is_an_object_on_stdout(world: World) -> None:
     answer = world.cli("status", "nothing", "--json")
     assert answer.code == REFUSED

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e.world import World
 
-from skfleet.local.stack import Stack
+pytestmark = pytest.mark.on_redshift("slow")
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,9 @@ def small(world: World) -> None:
 @pytest.fixture(scope="module", params=[1, 2, 7])
 def workers(request: pytest.FixtureRequest, world: World) -> Iterator[int]:
     """The stack with that many workers; two again afterwards."""
-    stack = Stack(world.home)
-    stack.up(workers=request.param, durable=False)
+    world.scale(request.param)
     yield request.param
-    stack.up(workers=2, durable=False)
+    world.scale(2)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +56,7 @@ def test_every_row_comes_out_once(world: World, workers: int, table: str, chunk_
     assert world.sql(f"SELECT count(*), count(DISTINCT id) FROM {output}") == [(rows_in, rows_in)]
 
 
+@pytest.mark.on_redshift("always")
 @pytest.mark.usefixtures("small")
 def test_rows_that_the_policy_rejects_are_counted_and_left_out(world: World) -> None:
     trained = world.cli(

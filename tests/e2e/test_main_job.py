@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from tests.e2e.world import World
 
+pytestmark = pytest.mark.on_redshift("slow")
+
 LATE_FEATURES_EXCLUDED = "arr_time,arr_delay,air_time,arr_late"
 
 

@@ -15,6 +15,7 @@ import psycopg2
 from tests.e2e.command import run_forked
 
 from skfleet.api import Fleet
+from skfleet.local.stack import Stack
 
 SKFLEET = [sys.executable, "-m", "skfleet"]
 
@@ -60,7 +61,7 @@ def run_skfleet(
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """A running stack, with the command line and the database at hand."""
 
@@ -68,9 +69,18 @@ class World:
     fleet: Fleet
     dsn: str
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a command to this stack."""
+        return {"SKFLEET_HOME": str(self.home)}
+
+    def scale(self, workers: int) -> None:
+        """Run that many workers."""
+        Stack(self.home).up(workers=workers, durable=False)
+
     def cli(self, *words: str, timeout: float = 240, **environment: str) -> Answer:
         """Run a command against this stack."""
-        given = clean_environment() | {"SKFLEET_HOME": str(self.home)} | environment
+        given = clean_environment() | self.environment | environment
         return Answer(*run_forked(list(words), cwd=self.home.parent, environment=given, timeout=timeout))
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
