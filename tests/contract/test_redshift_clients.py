@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 from contextlib import closing
+from datetime import datetime
 from decimal import Decimal
 
 import psycopg2.extensions
@@ -50,6 +50,7 @@ def test_redshift_connector_reads_what_was_published(redshift: RedshiftPlace, pl
         assert [bytes(column[0]).decode() if isinstance(column[0], bytes) else column[0]
                 for column in cursor.description] == [column.name for column in COLUMNS]  # fmt: skip
         rows = [tuple(row) for row in cursor.fetchall()]
+    moment = datetime.fromisoformat
     assert rows == [
         (
             1,
