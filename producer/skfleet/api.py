@@ -9,37 +9,29 @@ job.wait()
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import replace
 from functools import cached_property
 from typing import Unpack
 
 from skfleet.cleanup import OLDER_THAN_DAYS, CleanUp, clean_up
-from skfleet.files.opening import open_files
-from skfleet.files.uploads import frame_file, uploaded, with_content
+from skfleet.files.uploads import frame_file
 from skfleet.job import Job, find_job, newest_jobs
-from skfleet.opening_table import open_table
 from skfleet.predict_request import PredictKeywords, predict_request
-from skfleet.preflight import Prepared, check_others, live_scorers, prepare
+from skfleet.preflight import Prepared
 from skfleet.progress import Silent, Steps
 from skfleet.redrive import Redriven, redrive
 from skfleet.register import register_model
 from skfleet.register_request import RegisterKeywords, register_request
 from skfleet.registry import Registry
 from skfleet.request import PredictRequest
-from skfleet.score_target import open_target
-from skfleet.submit import find_submitted, new_job, send_messages, submit
+from skfleet.submissions import Submissions
 from skfleet.target import describe_target, open_target_warehouse, resolve_target
 from skfleet.train_request import TrainKeywords, train_request
 from skfleet.training import TrainedModel, TrainingPlan, plan_training, train_model
-from skfleet.unloads import kept_unload
 from skfleet_common.aws.session import Cloud, connect_cloud
 from skfleet_common.aws.trust import Trust
-from skfleet_common.aws.user_files import ObjectUrl, UserFiles
-from skfleet_common.aws.user_objects import UserObjects
+from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.jobs import JobRecord
-from skfleet_common.contracts.states import JobState
 from skfleet_common.model.bundle import Bundle
 from skfleet_common.settings import Settings
 from skfleet_common.tables.port import Publisher, Warehouse
@@ -129,41 +121,11 @@ class Fleet:
 
         Files of this host are uploaded for it, and removed again.
         """
-        job = new_job()
-        with uploaded(request, self.cloud, job=job, steps=self._steps) as there, ExitStack() as stack:
-            if there is not request:
-                stack.callback(self._remove, there)
-            return self._prepared(there, job=job, is_dry_run=True)
+        return self._submissions.plan(request)
 
     def submit(self, request: PredictRequest) -> Job:
         """Submit the request; the same request again, while its job lives, gives that job."""
-        digests = self._resolved(request)
-        request = with_content(request)
-        asks = request.asks(self.settings.fleet)
-        token = request.token or request.derived_token(fleet=self.settings.fleet, digests=digests)
-        record = find_submitted(self.cloud, request, token=token, asks=asks)
-        if record is not None:
-            self._steps.note(f"The same request is job {record.job} already; going on with it.")
-            if record.state is JobState.SUBMITTING:
-                send_messages(record, cloud=self.cloud, steps=self._steps)
-            return self._job(record)
-        job = new_job()
-        with kept_unload(self.cloud, job):
-            with uploaded(request, self.cloud, job=job, steps=self._steps) as there:
-                prepared = self._prepared(there, job=job)
-            for warning in prepared.warnings:
-                self._steps.note(f"Note: {warning}")
-            record = submit(
-                request,
-                prepared,
-                cloud=self.cloud,
-                fleet=self.settings.fleet,
-                token=token,
-                asks=asks,
-                steps=self._steps,
-                job=job,
-            )
-        return self._job(record)
+        return self._job(self._submissions.submit(request))
 
     def predict(self, **asked: Unpack[PredictKeywords]) -> Job:
         """Score a table, files or a frame on the fleet; gives the job at once.
@@ -211,62 +173,15 @@ class Fleet:
             open_publisher=self._publisher if self.settings.warehouse_url else None,
         )
 
-    def _resolved(self, request: PredictRequest) -> list[str]:
-        """Give the digests of the bundles that are asked for.
-
-        Raises:
-            UsageError: one is asked for twice.
-        """
-        digests = [self.registry.resolve(reference)[1] for reference in request.models]
-        for place, digest in enumerate(digests):
-            if digest in digests[:place]:
-                first = request.models[digests.index(digest)]
-                raise UsageError(
-                    f"{request.models[place]} is the same bundle as {first}; name each model once, or "
-                    "another of its bundles as NAME@DIGEST_PREFIX."
-                )
-        return digests
-
-    def _prepared(self, request: PredictRequest, *, job: str, is_dry_run: bool = False) -> Prepared:
-        self._resolved(request)
-        bundles: list[Bundle] = []
-        with self._steps.step("Opening the model", unit="bundles", total=len(request.models)) as step:
-            for reference in request.models:
-                bundles.append(self.registry.open(reference))
-                step.reach(len(bundles))
-        objects = UserObjects(self._user_files())
-        workers = self.cloud.tracker.workers()
-        prepared = prepare(
-            request,
-            bundles=bundles,
-            open_source=lambda manifests: (
-                open_files(request, objects, manifests)
-                if request.files
-                else open_table(
-                    request,
-                    self.warehouse,
-                    manifests,
-                    cloud=self.cloud,
-                    job=job,
-                    scorers=live_scorers(workers),
-                    steps=self._steps,
-                    is_dry_run=is_dry_run,
-                )
-            ),
-            open_target=lambda: open_target(
-                request, open_warehouse=lambda: self.warehouse, open_objects=lambda: objects
-            ),
-            workers=workers,
+    @property
+    def _submissions(self) -> Submissions:
+        return Submissions(
+            cloud=self.cloud,
+            fleet=self.settings.fleet,
+            registry=self.registry,
+            open_warehouse=lambda: self.warehouse,
             steps=self._steps,
         )
-        others = self.cloud.tracker.live_jobs_writing_to(prepared.output_table)
-        return replace(prepared, warnings=(*prepared.warnings, *check_others(prepared.output_table, others)))
-
-    def _remove(self, request: PredictRequest) -> None:
-        """Remove what was uploaded for a request that is not submitted."""
-        prefix = f"s3://{self.cloud.store.bucket}/{self.cloud.names.jobs_prefix()}"
-        keys = [ObjectUrl.parse(name).key for name in request.files if name.startswith(prefix)]
-        self.cloud.store.delete(keys)
 
     def _job(self, record: JobRecord) -> Job:
         return Job(

@@ -23,7 +23,7 @@ from tests.integration.worker_fleet import MODEL
 from skfleet.preflight import Prepared
 from skfleet.progress import Silent
 from skfleet.request import PredictRequest
-from skfleet.submit import submit
+from skfleet.submit import new_job, submit
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.jobs import Commit, CommitOutcome, IfExists, JobRecord
 from skfleet_common.contracts.states import JobState
@@ -304,6 +304,7 @@ class Trial:
             token=request.token,
             asks=request.asks(fleet.settings.fleet),
             steps=Silent(),
+            job=new_job(),
         )
         return record.job
 

@@ -24,6 +24,7 @@ from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.jobs import Commit, ModelRef, OutputColumn
 from skfleet_common.model.sketch import SKETCH_KEY, Sketch, Sketches
 from skfleet_worker.committed import CommittedParts
+from skfleet_worker.numbering import Numbering
 from skfleet_worker.shift import Gathered
 
 
@@ -51,7 +52,7 @@ def stored(cloud: Cloud, job: str, chunk: int, rows: int, tmp_path: Path, *, not
 
 def parts_of(cloud: Cloud, job: str, commits: list[Commit], scratch: Path) -> CommittedParts:
     spec: Any = SimpleNamespace(
-        job=job, models=(ModelRef(name="m", digest="0" * 64),), model_names=("m",), max_drift=None
+        job=job, files=None, models=(ModelRef(name="m", digest="0" * 64),), model_names=("m",), max_drift=None
     )
     bench: Any = SimpleNamespace(
         cloud=cloud,
@@ -60,7 +61,9 @@ def parts_of(cloud: Cloud, job: str, commits: list[Commit], scratch: Path) -> Co
         report=lambda _rows: None,
         check_lease=lambda: None,
     )
-    return CommittedParts(job, commits, bench, Gathered(cloud, spec))
+    plan: Any = SimpleNamespace(chunks=())
+    numbering = Numbering.of(spec, plan, commits)
+    return CommittedParts(job, commits, bench, Gathered(cloud, spec), numbering)
 
 
 def test_what_is_named_is_what_was_committed_and_what_is_streamed(

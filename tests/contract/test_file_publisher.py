@@ -5,24 +5,33 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from skfleet_common.aws import user_writes
+from skfleet_common.aws.rows_at_hand import RowsAtHand
 from skfleet_common.aws.session import Cloud
+from skfleet_common.aws.user_files import ObjectUrl, UserFiles
+from skfleet_common.aws.user_objects import UserObjects
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import JobFailed, Refused
 from skfleet_common.contracts.file_sources import FileFormat, FilesOutput
 from skfleet_common.contracts.jobs import IfExists, OutputColumn
-from skfleet_common.files import publisher as publishing
+from skfleet_common.contracts.names import FleetNames
+from skfleet_common.files import part_files
+from skfleet_common.files.published import standing_manifest
 from skfleet_common.files.publisher import FilesPublisher
-from skfleet_common.tables.port import Publication
+from skfleet_common.tables.port import Publication, Published
 
 URI = "s3://published/scores/"
 COLUMNS = (
@@ -53,6 +62,13 @@ def asked(rows: int, *, run: int = 1, if_exists: IfExists = IfExists.FAIL, job: 
         rows=rows,
         id_columns=("id",),
     )
+
+
+def publish(
+    publisher: FilesPublisher, publication: Publication, rows: Iterable[pa.RecordBatch] = ()
+) -> Published:
+    parts = RowsAtHand(rows, publisher.store, partial(publisher.names.load, publication.job))
+    return publisher.publish(publication, parts)
 
 
 def batch(first: int, stop: int) -> pa.RecordBatch:
@@ -100,13 +116,13 @@ def published(publisher: FilesPublisher) -> pa.Table:
 def test_rows_arrive_typed_in_one_file_or_in_many(
     publisher: FilesPublisher, kind: FileFormat, one_file: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "FILE_BYTES", 20_000)
+    monkeypatch.setattr(part_files, "FILE_BYTES", 20_000)
     # The least that S3 takes as a part of an upload, so that one file has several.
     monkeypatch.setattr(user_writes, "PART_BYTES", 5 * 1024**2)
     publisher = replace(publisher, output=FilesOutput(uri=URI, format=kind, one_file=one_file))
     rows = 600_000 if kind is FileFormat.CSV and one_file else 300_000
     parts = (batch(first, first + 10_000) for first in range(0, rows, 10_000))
-    assert publisher.publish(asked(rows), parts).is_new
+    assert publish(publisher, asked(rows), parts).is_new
     table = published(publisher)
     assert table.schema.field("id").type == pa.int64()
     assert table.schema.field("prediction").type == pa.bool_()
@@ -117,7 +133,7 @@ def test_rows_arrive_typed_in_one_file_or_in_many(
 
 
 def test_no_rows_are_a_file_with_columns(publisher: FilesPublisher) -> None:
-    publisher.publish(asked(0), [])
+    publish(publisher, asked(0), [])
     assert published(publisher).schema.names == ["id", "note", "prediction"]
 
 
@@ -131,15 +147,15 @@ def test_a_publication_happens_once_and_is_carried_out_by_whoever_comes(publishe
         raise Died
 
     dying = replace(publisher)
-    object.__setattr__(dying, "_carried_out", die)
+    object.__setattr__(dying, "_put", die)
     with pytest.raises(Died):
-        dying.publish(publication, [batch(0, 10)])
+        publish(dying, publication, [batch(0, 10)])
     assert not any(key.startswith("_") for key in keys(publisher))
     assert not publisher.abandon(publication.table, job=publication.job, run=1)
-    done = publisher.publish(publication, ())
+    done = publish(publisher, publication, ())
     assert (done.rows, done.is_new) == (10, False)
     assert published(publisher).num_rows == 10
-    assert publisher.publish(publication, ()).rows == 10
+    assert publish(publisher, publication, ()).rows == 10
 
 
 def test_what_an_attempt_left_that_died_before_it_decided_is_no_output(publisher: FilesPublisher) -> None:
@@ -150,11 +166,11 @@ def test_what_an_attempt_left_that_died_before_it_decided_is_no_output(publisher
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        publisher.publish(publication, dying())
+        publish(publisher, publication, dying())
     publisher.store.client.put_object(
-        Bucket="published", Key=f"scores/part-{publication.job}-1-0-00000.parquet", Body=b"half"
+        Bucket="published", Key=f"scores/part-{publication.job}-1-0a1b2c3d-00000.parquet", Body=b"half"
     )
-    publisher.publish(publication, [batch(0, 10), batch(10, 20)])
+    publish(publisher, publication, [batch(0, 10), batch(10, 20)])
     assert published(publisher).num_rows == 20
     assert len(keys(publisher)) == 3
 
@@ -163,9 +179,9 @@ def test_a_run_that_was_given_up_never_publishes(publisher: FilesPublisher) -> N
     publication = asked(10)
     assert publisher.abandon(publication.table, job=publication.job, run=1)
     with pytest.raises(JobFailed, match="given up before"):
-        publisher.publish(publication, [batch(0, 10)])
+        publish(publisher, publication, [batch(0, 10)])
     assert keys(publisher) == []
-    assert publisher.publish(replace(publication, run=2), [batch(0, 10)]).is_new
+    assert publish(publisher, replace(publication, run=2), [batch(0, 10)]).is_new
 
 
 def test_a_run_that_is_given_up_while_it_writes_leaves_nothing(publisher: FilesPublisher) -> None:
@@ -176,34 +192,154 @@ def test_a_run_that_is_given_up_while_it_writes_leaves_nothing(publisher: FilesP
         publisher.abandon(publication.table, job=publication.job, run=1)
 
     with pytest.raises(JobFailed, match="given up before"):
-        publisher.publish(publication, interrupted())
+        publish(publisher, publication, interrupted())
     assert not any(key.startswith("_") for key in keys(publisher))
     publisher.sweep_unpublished(publication.job, runs=1)
     assert keys(publisher) == []
 
 
 def test_what_stands_is_kept_or_replaced_whole(publisher: FilesPublisher) -> None:
-    publisher.publish(asked(10), [batch(0, 10)])
+    publish(publisher, asked(10), [batch(0, 10)])
     before = keys(publisher)
     with pytest.raises(Refused, match="--if-exists replace"):
-        publisher.publish(asked(5), [batch(0, 5)])
+        publish(publisher, asked(5), [batch(0, 5)])
     with pytest.raises(JobFailed, match="4 rows where 5"):
-        publisher.publish(asked(5, if_exists=IfExists.REPLACE), [batch(0, 4)])
+        publish(publisher, asked(5, if_exists=IfExists.REPLACE), [batch(0, 4)])
     assert published(publisher).num_rows == 10
-    publisher.publish(asked(5, if_exists=IfExists.REPLACE), [batch(0, 5)])
+    publish(publisher, asked(5, if_exists=IfExists.REPLACE), [batch(0, 5)])
     assert published(publisher).num_rows == 5
     assert not {key for key in before if key.startswith("part-")} & set(keys(publisher))
 
 
 def test_files_of_somebody_else_are_never_replaced(publisher: FilesPublisher) -> None:
-    publisher.publish(asked(10), [batch(0, 10)])
+    publish(publisher, asked(10), [batch(0, 10)])
     publisher.store.client.put_object(Bucket="published", Key="scores/theirs.csv", Body=b"x")
     with pytest.raises(Refused, match=r"such as s3://published/scores/theirs\.csv"):
-        publisher.publish(asked(5, if_exists=IfExists.REPLACE), [batch(0, 5)])
+        publish(publisher, asked(5, if_exists=IfExists.REPLACE), [batch(0, 5)])
     assert published(publisher).num_rows == 10
 
 
 def test_ids_that_repeat_are_refused_before_anything_is_published(publisher: FilesPublisher) -> None:
     with pytest.raises(JobFailed, match="1 rows have ids"):
-        publisher.publish(asked(11), [batch(0, 10), batch(3, 4)])
+        publish(publisher, asked(11), [batch(0, 10), batch(3, 4)])
     assert not any(key.startswith("_") for key in keys(publisher))
+
+
+def test_what_was_published_and_replaced_since_stays_replaced(publisher: FilesPublisher) -> None:
+    first, second = asked(10), asked(5, if_exists=IfExists.REPLACE)
+    publish(publisher, first, [batch(0, 10)])
+    publish(publisher, second, [batch(0, 5)])
+    again = publish(publisher, first)
+    assert (again.rows, again.is_new) == (10, False)
+    assert not publisher.abandon(first.table, job=first.job, run=1)
+    assert publish(publisher, replace(first, run=2)).rows == 10
+    assert published(publisher).num_rows == 5
+    assert len(keys(publisher)) == 3
+
+
+@pytest.mark.parametrize("if_exists", [IfExists.FAIL, IfExists.REPLACE])
+def test_of_jobs_that_publish_to_one_prefix_at_once_one_does(
+    publisher: FilesPublisher, if_exists: IfExists
+) -> None:
+    if if_exists is IfExists.REPLACE:
+        publish(publisher, asked(3), [batch(0, 3)])
+    other = replace(publisher, names=FleetNames("another"))
+    ours, theirs = asked(10, if_exists=if_exists), asked(5, if_exists=if_exists)
+
+    def overtaken() -> Iterator[pa.RecordBatch]:
+        yield batch(0, 10)
+        assert publish(other, theirs, [batch(0, 5)]).is_new
+
+    with pytest.raises(JobFailed, match="Another job published to s3://published/scores/ while"):
+        publish(publisher, ours, overtaken())
+    assert publisher.abandon(ours.table, job=ours.job, run=1)
+    assert published(publisher).num_rows == 5
+    assert len(keys(publisher)) == 3
+
+
+def test_a_manifest_that_names_others_files_takes_none_of_them_away(publisher: FilesPublisher) -> None:
+    publish(publisher, asked(10), [batch(0, 10)])
+    client = publisher.store.client
+    manifest = json.loads(client.get_object(Bucket="published", Key="scores/_manifest.json")["Body"].read())
+    for stranger in ("s3://published/theirs.csv", "s3://elsewhere/part.csv", URI + "sub/part.csv"):
+        manifest["entries"][0]["url"] = stranger
+        client.put_object(Bucket="published", Key="scores/_manifest.json", Body=json.dumps(manifest).encode())
+        client.put_object(Bucket="published", Key="theirs.csv", Body=b"x")
+        with pytest.raises(Refused, match="skfleet did not publish there"):
+            publish(publisher, asked(5, if_exists=IfExists.REPLACE), [batch(0, 5)])
+    assert len(keys(publisher)) == 4
+
+
+class Dying:
+    """A client of S3 whose process ends before its n-th call, or after it."""
+
+    def __init__(self, client: object, calls: int, *, is_late: bool) -> None:
+        self._client = client
+        self._left = calls
+        self._is_late = is_late
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._client, name)
+        if not name.startswith(("put_", "delete_", "get_object", "list_")):
+            return found
+
+        def call(**asked: object) -> object:
+            self._left -= 1
+            if self._left < 0 and not self._is_late:
+                raise Death
+            answer = found(**asked)
+            if self._left < 0:
+                raise Death
+            return answer
+
+        return call
+
+
+class Death(BaseException):
+    """The end of a worker."""
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lives=st.lists(
+        st.tuples(
+            st.sampled_from(["publish", "publish", "abandon"]),
+            st.integers(0, 2),
+            st.integers(0, 12),
+            st.booleans(),
+        ),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_what_stands_is_whole_whoever_dies_where(
+    publisher: FilesPublisher, lives: list[tuple[str, int, int, bool]]
+) -> None:
+    jobs = [asked(rows, if_exists=IfExists.REPLACE) for rows in (3, 4, 5)]
+    told: dict[str, bool] = {}
+    for what, of, calls, is_late in lives:
+        job = jobs[of]
+        client = Dying(publisher.store.client, calls, is_late=is_late)
+        mortal = replace(publisher, store=replace(publisher.store, client=client))
+        with suppress(Death, Refused, JobFailed):
+            if what == "publish":
+                publish(mortal, job, [batch(0, job.rows)])
+                assert told.setdefault(job.job, True), "it was given up"
+            else:
+                is_published = not mortal.abandon(job.table, job=job.job, run=1)
+                assert told.setdefault(job.job, is_published) == is_published
+    standing = standing_manifest(UserObjects(UserFiles(publisher.store.client, "")), ObjectUrl.parse(URI))
+    done = {it for it, is_published in told.items() if is_published}
+    if standing is None:
+        assert not done
+    else:
+        assert published(publisher).num_rows == standing.manifest.rows
+        assert all(standing.manifest.rows_of(it) is not None for it in done)
+    last = asked(7, if_exists=IfExists.REPLACE)
+    for job in jobs:
+        publisher.abandon(job.table, job=job.job, run=1)
+    publish(publisher, last, [batch(0, 7)])
+    assert published(publisher).num_rows == 7
+    assert len(keys(publisher)) == 3, "nothing of the others is left"
+    for key in keys(publisher):
+        publisher.store.client.delete_object(Bucket="published", Key=f"scores/{key}")

@@ -22,7 +22,7 @@ def small(world: World) -> None:
     assert trained.code == 0, trained.err
 
 
-@pytest.fixture(scope="module", params=[1, 2, 7])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2, 7])
 def workers(request: pytest.FixtureRequest, world: World) -> Iterator[int]:
     """The stack with that many workers; two again afterwards."""
     world.scale(request.param)
@@ -56,7 +56,6 @@ def test_every_row_comes_out_once(world: World, workers: int, table: str, chunk_
     assert world.sql(f"SELECT count(*), count(DISTINCT id) FROM {output}") == [(rows_in, rows_in)]
 
 
-@pytest.mark.on_redshift("always")
 @pytest.mark.usefixtures("small")
 def test_rows_that_the_policy_rejects_are_counted_and_left_out(world: World) -> None:
     trained = world.cli(

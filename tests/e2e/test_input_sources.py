@@ -263,7 +263,7 @@ def test_a_dry_run_says_what_would_be_learned_from(shop: Shop) -> None:
         (["--csv", "mixed.csv", "--dry-run"], "--null-text", REFUSED),
         (["--csv", "one.csv"], "1 row", REFUSED),
         (["--csv", "s3://nobodys-bucket/shop.csv"], "no bucket nobodys-bucket", REFUSED),
-        (["--csv", "s3://nobodys-bucket"], "s3://BUCKET/KEY", USAGE),
+        (["--csv", "s3://nobodys-bucket"], "no bucket nobodys-bucket", REFUSED),
         (["--query", "SELECT * FROM public.shop; DROP TABLE public.shop"], "semicolon", REFUSED),
         (["--query", "SELECT id, returned FROM public.shop WHERE false"], "has no rows", REFUSED),
         (["--table", "public.shop", "--sample", "5"], "needs --id-column", USAGE),

@@ -34,7 +34,9 @@ def score_flights(world: World, name: str, *, model: str, target: str) -> str:
     return output
 
 
-@pytest.mark.parametrize("model", ["gradient_boosting", "random_forest"])
+@pytest.mark.parametrize(
+    "model", ["gradient_boosting", pytest.param("random_forest", marks=pytest.mark.slow)]
+)
 def test_published_tree_scores_equal_the_local_ones_exactly(world: World, model: str) -> None:
     name = f"exact-{model.replace('_', '-')}"
     output = score_flights(world, name, model=model, target="arr_late")

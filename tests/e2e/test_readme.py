@@ -60,6 +60,7 @@ def essence(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"@?[0-9a-f]*\d[0-9a-f.,:Z-]*", "#", text)).strip()
 
 
+@pytest.mark.slow
 def test_a_second_demo_works_just_as_well(folder: Path) -> None:
     second = run_skfleet(["demo", "--json"], cwd=folder)
     assert second.code == 0, second.err

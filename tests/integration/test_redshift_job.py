@@ -90,6 +90,7 @@ def scored(settings: Settings, folder: Path, *, table: str, output: str, split: 
     assert record.state is JobState.SUCCEEDED, record.reason
 
 
+@pytest.mark.slow
 def test_redshift_and_postgresql_give_the_same_scores(
     settings: Settings, redshift: RedshiftPlace, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def reading(fleet: Fleet, redshift: RedshiftPlace) -> Iterator[Reading]:
         yield Reading(fleet, redshift, skfleet)
 
 
+@pytest.mark.slow
 def test_postgres_select_and_unload_give_the_same_scores(reading: Reading) -> None:
     of_postgres = reading.fleet.submit()
     worker = reading.fleet.start_worker()

@@ -17,7 +17,7 @@ from tests.integration.worker_fleet import Fleet, Worker
 
 from skfleet.job import Job, find_job
 from skfleet.progress import Silent
-from skfleet_common.contracts.messages import decode
+from skfleet_common.contracts.messages import MESSAGE_VERSION, decode
 from skfleet_common.contracts.states import JobState
 from skfleet_common.contracts.workers import Holding
 from skfleet_common.tables import open_warehouse
@@ -113,7 +113,7 @@ def test_a_message_of_a_newer_version_is_told_to_its_job(fleet: Fleet) -> None:
     job = fleet.submit(rows=1_000)
     (delivery,) = fleet.cloud.queue.receive()
     fleet.cloud.queue.ack(delivery)
-    fleet.cloud.queue.send([json.dumps(json.loads(delivery.body) | {"schema_version": 2})])
+    fleet.cloud.queue.send([json.dumps(json.loads(delivery.body) | {"schema_version": MESSAGE_VERSION + 1})])
     fleet.start_worker()
     (trouble,) = eventually(lambda: find_job(fleet.cloud, job).status().troubles)
     assert (trouble.chunk, "update the worker" in trouble.reason) == (0, True)

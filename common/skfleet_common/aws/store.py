@@ -25,7 +25,7 @@ _READ_BYTES = 1024 * 1024
 MAX_DELETE_KEYS = 1_000
 
 #: S3 answers a condition that does not hold with 412, and If-Match on a missing key with 404.
-_CONDITION_CODES = frozenset({"PreconditionFailed", "412", "NoSuchKey"})
+CONDITION_CODES = frozenset({"PreconditionFailed", "412", "NoSuchKey"})
 _NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
 #: What S3 says of a key of DeleteObjects that it could not delete just now.
 _PASSING_CODES = frozenset({"InternalError", "ServiceUnavailable", "SlowDown"})
@@ -123,7 +123,7 @@ class ObjectStore:
                         ChecksumSHA256=_as_s3_spells(sha256),
                     )
                 except ClientError as exc:
-                    if error_code(exc) not in _CONDITION_CODES:
+                    if error_code(exc) not in CONDITION_CODES:
                         raise
                     return self.holds(key, sha256=sha256)
         return True
@@ -153,7 +153,7 @@ class ObjectStore:
                     else:
                         self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfMatch=etag)
                 except ClientError as exc:
-                    if error_code(exc) in _CONDITION_CODES:
+                    if error_code(exc) in CONDITION_CODES:
                         return False
                     raise
         return True

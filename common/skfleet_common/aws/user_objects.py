@@ -93,6 +93,22 @@ class UserObjects:
             raise Refused(f"No object matches {url}; correct it.")
         return found
 
+    def whole(self, url: ObjectUrl) -> tuple[bytes, str] | None:
+        """Give the bytes of a small object, with its ETag; None if there is no object."""
+        for attempt in cloud_calls():
+            with attempt, cloud_faults(str(url)):
+                try:
+                    answer = self.client.get_object(Bucket=url.bucket, Key=url.key)
+                except ClientError as exc:
+                    if error_code(exc) in _GONE_CODES:
+                        return None
+                    meaning = self.files.meaning(exc, url)
+                    if meaning is None:
+                        raise
+                    raise meaning from exc
+                return answer["Body"].read(), answer["ETag"]
+        raise AssertionError  # the policy either returns or raises
+
     def bytes_of(self, found: UserObject, first: int, stop: int) -> bytes:
         """Give the bytes ``[first, stop)`` of an object.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from skfleet_common.aws.faults import cloud_faults
+from skfleet_common.aws.faults import cloud_faults, error_code
+from skfleet_common.aws.store import CONDITION_CODES
 from skfleet_common.aws.user_files import ObjectUrl, UserFiles
 from skfleet_common.contracts.errors import TryAgain
 from skfleet_common.retry import cloud_calls
@@ -34,6 +35,29 @@ class UserWrites:
         """Write a small object, whatever was there."""
         with self.faults(url):
             self.files.client.put_object(Bucket=url.bucket, Key=url.key, Body=body)
+
+    def put_if(self, url: ObjectUrl, body: bytes, *, etag: str | None) -> bool:
+        """Write a small object if the one there still has ``etag`` (None: if none is there); whether it did.
+
+        When the reply to a first try was lost, the next one finds what the first wrote: False, too.
+        """
+        for attempt in cloud_calls():
+            with attempt, cloud_faults(str(url)):
+                try:
+                    if etag is None:
+                        self.files.client.put_object(
+                            Bucket=url.bucket, Key=url.key, Body=body, IfNoneMatch="*"
+                        )
+                    else:
+                        self.files.client.put_object(Bucket=url.bucket, Key=url.key, Body=body, IfMatch=etag)
+                except ClientError as exc:
+                    if error_code(exc) in CONDITION_CODES:
+                        return False
+                    meaning = self.files.meaning(exc, url)
+                    if meaning is None:
+                        raise
+                    raise meaning from exc
+        return True
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """Delete objects; a key without one is no error."""

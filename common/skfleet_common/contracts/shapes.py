@@ -77,7 +77,9 @@ def _first_problem(exc: ValidationError) -> str:
     """Say what was wrong without the value, which may be a row's."""
     problem = exc.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(_name(part) for part in problem["loc"]) or "the whole"
-    return f"{where}: {problem['msg'].lower()}"
+    # This one alone repeats what it was given, in the sentence itself.
+    said = "is of no known kind" if problem["type"] == "union_tag_invalid" else problem["msg"].lower()
+    return f"{where}: {said}"
 
 
 def _name(part: str | int) -> str:

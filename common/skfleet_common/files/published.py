@@ -1,7 +1,13 @@
-"""Published files: the manifest that names those which count, and what a prefix may hold before."""
+"""Published files: the manifest that names those which count, and what a prefix may hold before.
+
+The manifest is the publication: it is written under a condition on the one that stood there when its files
+were decided on, so that of two jobs that publish to one prefix one alone does, whichever fleets they are of.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -15,6 +21,9 @@ from skfleet_common.contracts.shapes import NewerShape, Shape, StoredShape, Unre
 
 #: Below an output's prefix. What begins with an underscore is no data to those who list a folder.
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
+#: Publications that a manifest remembers: whoever comes back to one of them finds that it was published.
+REMEMBERED = 1_000
+_PART = re.compile(r"part-(?P<job>[0-9a-z-]{1,64})-[0-9]+-[0-9a-f]{8}-[0-9]{5,}\.(?:parquet|csv)")
 
 
 class FileMeta(Shape):
@@ -32,6 +41,13 @@ class FileEntry(Shape):
     meta: FileMeta
 
 
+class Earlier(Shape):
+    """A publication that another one has replaced since."""
+
+    job: JobId
+    rows: NonNegativeInt
+
+
 class OutputManifest(StoredShape):
     """The files of a publication; those beside them that it does not name are none of it."""
 
@@ -42,6 +58,30 @@ class OutputManifest(StoredShape):
     columns: tuple[str, ...]
     published_at: datetime
     entries: tuple[FileEntry, ...] = Field(default=())
+    #: Names, below the prefix, of files of earlier publications: they go when this one stands.
+    replaced: tuple[str, ...] = ()
+    #: What was published below the prefix before, the last one last.
+    earlier: tuple[Earlier, ...] = ()
+
+    def rows_of(self, job: str) -> int | None:
+        """How many rows a job has published below this prefix; None if it has not."""
+        if job == self.job:
+            return self.rows
+        return next((it.rows for it in self.earlier if it.job == job), None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The manifest below a prefix, with the tag by which it is told from any other."""
+
+    manifest: OutputManifest
+    etag: str
+
+    @property
+    def earlier(self) -> tuple[Earlier, ...]:
+        """What the manifest that follows remembers."""
+        last = Earlier(job=self.manifest.job, rows=self.manifest.rows)
+        return (*self.manifest.earlier, last)[-REMEMBERED:]
 
 
 class Decision(StoredShape):
@@ -55,51 +95,65 @@ class Decision(StoredShape):
     run: PositiveInt
     #: None where the run was given up.
     manifest: OutputManifest | None = None
-    #: Files of an earlier publication that go when this one stands.
-    replaced: tuple[str, ...] = ()
+    #: The tag of the manifest that this one takes the place of; None where there is none.
+    standing: str | None = None
 
 
-def standing_manifest(objects: UserObjects, output: ObjectUrl) -> OutputManifest | None:
-    """Give the manifest below a prefix; None if there is none that skfleet wrote."""
-    found = next((it for it in objects.everything(output) if it.url.key == output.key + MANIFEST), None)
+def standing_manifest(objects: UserObjects, output: ObjectUrl) -> Standing | None:
+    """Give the manifest below a prefix; None if there is none that this skfleet reads."""
+    found = objects.whole(ObjectUrl(output.bucket, output.key + MANIFEST))
     if found is None:
         return None
+    body, etag = found
     try:
-        return OutputManifest.from_json(objects.bytes_of(found, 0, found.size_bytes))
+        return Standing(OutputManifest.from_json(body), etag)
     except (NewerShape, UnreadableShape):
         return None
 
 
-def check_vacant(
-    objects: UserObjects, output: ObjectUrl, *, if_exists: IfExists, job: str = ""
-) -> OutputManifest | None:
-    """Refuse a prefix that holds what is not to be replaced; gives what stands there to be.
+@dataclass(frozen=True)
+class Vacancy:
+    """A prefix that may be published to."""
+
+    standing: Standing | None = None
+    #: Names, below the prefix, of what goes then.
+    replaced: tuple[str, ...] = ()
+
+
+def check_vacant(objects: UserObjects, output: ObjectUrl, *, if_exists: IfExists, job: str = "") -> Vacancy:
+    """Refuse a prefix that holds what is not to be replaced.
 
     What an earlier attempt of ``job`` left does not count.
 
     Raises:
         Refused: there are files already, or files of somebody else.
     """
-    others = [it for it in objects.everything(output) if not is_of_job(it.url.key, output, job)]
+    names = [it.url.key.removeprefix(output.key) for it in objects.everything(output)]
+    others = [name for name in names if not (job and job_of_part(name) == job)]
     if not others:
-        return None
+        return Vacancy()
     if if_exists is IfExists.FAIL:
         raise Refused(
             f"There are files below {output} already; name another prefix, or replace them with "
             "--if-exists replace."
         )
     standing = standing_manifest(objects, output)
-    known = {output.key + MANIFEST, output.key + SUCCESS}
-    if standing is not None:
-        known |= {ObjectUrl.parse(entry.url).key for entry in standing.entries}
-    strangers = (it for it in others if it.url.key not in known and not _is_part(it.url.key, output))
-    strange = next(strangers, None)
-    if standing is None or strange is not None:
+    strange = (name for name in others if name not in {MANIFEST, SUCCESS} and job_of_part(name) is None)
+    stranger = next(strange, others[0] if standing is None else None)
+    if standing is None or stranger is not None:
         raise Refused(
-            f"There are files below {output} that no job of skfleet published, such as "
-            f"{strange or others[0]}; move them away, or name another prefix."
+            f"There are files below {output} that no job of skfleet published, such as {output}{stranger}; "
+            "move them away, or name another prefix."
         )
-    return standing
+    counted = {entry.url.removeprefix(str(output)) for entry in standing.manifest.entries}
+    foreign = next((name for name in sorted(counted) if job_of_part(name) is None), None)
+    if foreign is not None:
+        raise Refused(
+            f"The manifest below {output} names files that skfleet did not publish there, such as {foreign}; "
+            "move them away, or name another prefix."
+        )
+    going = counted | set(standing.manifest.replaced)
+    return Vacancy(standing, tuple(name for name in others if name in going))
 
 
 def part_prefix(output: ObjectUrl, job: str) -> str:
@@ -107,11 +161,7 @@ def part_prefix(output: ObjectUrl, job: str) -> str:
     return f"{output.key}part-{job}-"
 
 
-def is_of_job(key: str, output: ObjectUrl, job: str) -> bool:
-    """Whether a file below an output is of a job."""
-    return bool(job) and key.startswith(part_prefix(output, job))
-
-
-def _is_part(key: str, output: ObjectUrl) -> bool:
-    """Whether a file is what an attempt left that ended before it published."""
-    return key.startswith(f"{output.key}part-2")
+def job_of_part(name: str) -> str | None:
+    """Give the job that a file directly below an output is of; None if no job names files so."""
+    found = _PART.fullmatch(name)
+    return None if found is None else found["job"]
