@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from skfleet_common.tables.port import Parts, Publication, Warehouse
 
 _FILES = {".csv", ".parquet"}
 
-#: Ids that a file or a frame gives, as the warehouse calls them.
+#: Ids, as every warehouse calls them; a source may call them by words of its own.
 _WAREHOUSE_TYPES = {
     LogicalDtype.BOOLEAN: "boolean",
     LogicalDtype.INTEGER: "bigint",
@@ -33,7 +34,11 @@ _WAREHOUSE_TYPES = {
     LogicalDtype.TIME: "time",
     LogicalDtype.TIMESTAMP: "timestamp without time zone",
     LogicalDtype.TIMESTAMPTZ: "timestamp with time zone",
+    LogicalDtype.OTHER: "text",
 }
+
+#: Without them, Redshift would round to whole numbers.
+_WITH_DIGITS = re.compile(r"numeric\(\d+,\d+\)")
 
 
 class OutOfSampleKeywords(TypedDict, total=False):
@@ -130,7 +135,15 @@ def write_out_of_sample(
         rows=rows.num_rows,
         id_columns=tuple(column.name for column in columns if column.source == "id"),
     )
-    warehouse.publisher.publish(publication, as_parts(rows.to_batches()))
+    warehouse.publisher.publish(publication, as_parts(_as_workers_write(rows, columns)))
+
+
+def _as_workers_write(rows: pa.Table, columns: Sequence[OutputColumn]) -> list[pa.RecordBatch]:
+    """Give the rows with ids as texts, which is how publishers take them."""
+    for place, column in enumerate(columns):
+        if column.is_verbatim:
+            rows = rows.set_column(place, column.name, rows.column(place).cast(pa.string()))
+    return list(rows.to_batches())
 
 
 def _output_column(name: str, source: Sequence[Column], outputs: Sequence[OutputColumn]) -> OutputColumn:
@@ -140,7 +153,10 @@ def _output_column(name: str, source: Sequence[Column], outputs: Sequence[Output
     column = next((column for column in source if column.name == name), None)
     dtype = LogicalDtype.INTEGER if column is None else column.dtype
     assert column is not None or name == ROW  # noqa: S101  (where there are no ids, rows are numbered)
-    return OutputColumn(name=name, warehouse_type=_WAREHOUSE_TYPES[dtype], source="id", nullable=False)
+    kind = _WAREHOUSE_TYPES[dtype]
+    if column is not None and dtype is LogicalDtype.DECIMAL and _WITH_DIGITS.fullmatch(column.warehouse_type):
+        kind = column.warehouse_type
+    return OutputColumn(name=name, warehouse_type=kind, source="id", nullable=False)
 
 
 def _write_file(rows: pa.Table, path: Path) -> None:

@@ -80,6 +80,9 @@ class JobStatus(BaseModel):
     models: tuple[ModelRef, ...] = ()
     #: Whether planned rows were counted; those of text files are estimated, and so are the rows done.
     rows_are_exact: bool = True
+    #: How a table is read, and why where skfleet chose it.
+    read: str | None = None
+    read_why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ def look(cloud: Cloud, job: str, *, plan_of: Callable[[], ChunkPlan], stall_seco
         digest=record.digest,
         models=record.models,
         rows_are_exact=record.rows_are_exact,
+        read=record.read,
+        read_why=record.read_why,
         table=str(record.table),
         output_table=str(record.output_table),
         rows=record.rows,

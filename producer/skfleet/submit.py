@@ -60,6 +60,7 @@ def submit(
     """
     now = datetime.now(UTC)
     spec = _spec(request, prepared, job=job, fleet=fleet, now=now)
+    reading = prepared.source.reading
     record = JobRecord(
         job=job,
         state=JobState.SUBMITTING,
@@ -76,6 +77,8 @@ def submit(
         token=token,
         asks=asks,
         rows_are_exact=prepared.plan.rows_are_exact,
+        read=None if reading is None else reading.mode.value,
+        read_why=None if reading is None else reading.why or None,
     )
     try:
         cloud.store.put(cloud.names.plan(job), prepared.plan.to_json())

@@ -127,6 +127,25 @@ def test_a_secret_has_user_and_password_and_may_say_where() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "AccessDeniedException",
+            "team/redshift; allow this role secretsmanager:GetSecretValue, and",
+        ),
+        ("ResourceNotFoundException", "no such thing as the secret team/redshift"),
+    ],
+)
+def test_a_secret_that_is_kept_from_the_role_is_told_by_the_action(code: str, said: str) -> None:
+    answer = Answer.of_json({"__type": code, "Message": "hidden"}, status=400)
+    with scripted_endpoint([answer]) as endpoint:
+        logins = RedshiftLogins(Settings(aws_endpoint_url=endpoint.url))
+        with pytest.raises(EnvironmentFault, match=said) as fault:
+            logins.login(SECRET)
+    assert "hidden" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
     "said", ["hidden", "[]", '{"username": "hidden"}', '{"username": 1, "password": 2, "port": "x"}']
 )
 def test_a_secret_that_is_no_login_is_named_without_its_words(said: str) -> None:
@@ -142,7 +161,9 @@ def test_a_secret_that_is_no_login_is_named_without_its_words(said: str) -> None
     [
         (CLUSTER, refused("ClusterNotFound", status=404), "no such thing as the Redshift cluster sales"),
         (CLUSTER, refused("ExpiredToken", status=403), r"credentials for a login .*ExpiredToken"),
-        (CLUSTER, refused("AccessDenied", status=403), "denies GetClusterCredentials on a login to"),
+        (CLUSTER, refused("AccessDenied", status=403),
+         "a login to the Redshift cluster sales; allow this role redshift:GetClusterCredentials, on"),
+        (IDENTITY, refused("AccessDenied", status=403), "role redshift:GetClusterCredentialsWithIAM"),
         (
             WORKGROUP,
             Answer.of_json({"__type": "ResourceNotFoundException"}, status=400),
@@ -151,7 +172,7 @@ def test_a_secret_that_is_no_login_is_named_without_its_words(said: str) -> None
         (
             WORKGROUP,
             Answer.of_json({"__type": "AccessDeniedException"}, status=400),
-            "denies GetCredentials on a login to the Redshift workgroup nightly",
+            "the Redshift workgroup nightly; allow this role redshift-serverless:GetCredentials",
         ),
     ],
 )  # fmt: skip

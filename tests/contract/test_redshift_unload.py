@@ -155,10 +155,11 @@ def test_a_place_that_is_taken_is_refused_and_left_as_it_is(place: RedshiftSchem
 @REDSHIFT
 def test_a_missing_right_is_named(place: RedshiftSchema) -> None:
     place.sql("CREATE TABLE t (id int)")
-    place.redshift.server.refused_actions.add("s3:PutObject")
-    with pytest.raises(Refused, match="s3:PutObject"):
-        unload(place, place.rows_of("t"), [], ["id"])
-    place.redshift.server.refused_actions.clear()
+    for action in ("s3:PutObject", "s3:ListBucket"):
+        place.redshift.server.refused_actions.add(action)
+        with pytest.raises(Refused, match=f"the bucket {place.redshift.bucket} with .*{action}"):
+            unload(place, place.rows_of("t"), [], ["id"])
+        place.redshift.server.refused_actions.clear()
     place.redshift.server.roles = frozenset()
     with pytest.raises(Refused, match="may not assume the IAM role"):
         unload(place, place.rows_of("t"), [], ["id"])

@@ -15,6 +15,7 @@ from tests.redshift.place import RedshiftPlace
 from tests.redshift.refusal import Refusal
 
 from skfleet import api
+from skfleet.job import find_job
 from skfleet_common.contracts.errors import Refused, SkfleetError, UsageError
 from skfleet_common.contracts.jobs import JobRecord, JobSpec
 from skfleet_common.contracts.states import JobState
@@ -130,6 +131,21 @@ def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -
     assert not any(it.startswith("UNLOAD") for it in reading.redshift.server.statements)
 
 
+def test_a_dry_run_warns_of_what_makes_reading_by_ranges_dear(reading: Reading) -> None:
+    name = f"{reading.redshift.schema}.flights"
+    reading.redshift.server.describe(name, stats_off=40)
+    request = api.predict_request(
+        model=f"{MODEL}@{reading.fleet.digest[:12]}", table=name, id_column="id", read="select",
+        output_table=f"{reading.redshift.schema}.out", chunk_rows=1_000,
+    )  # fmt: skip
+    told = "\n".join(reading.skfleet.plan(request).warnings)
+    assert f"{name} has no sort key, so that each of the 4 chunks scans all of it" in told
+    assert f"The statistics of {name} are 40 % off, which may make its plans slow; run ANALYZE" in told
+    reading.redshift.sql("ALTER TABLE flights ALTER SORTKEY (miles)")
+    told = "\n".join(reading.skfleet.plan(request).warnings)
+    assert f"{name} is sorted by miles, not by id" in told
+
+
 def test_auto_says_why_it_chose(reading: Reading) -> None:
     request = api.predict_request(
         model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{reading.redshift.schema}.flights",
@@ -137,7 +153,12 @@ def test_auto_says_why_it_chose(reading: Reading) -> None:
     )  # fmt: skip
     prepared = reading.skfleet.plan(request)
     assert prepared.source.reading.mode == "select"
-    assert f"--read auto chose select: about {ROWS:,} rows are few." in prepared.warnings
+    why = f"about {ROWS:,} rows are few"
+    assert f"--read auto chose select: {why}." in prepared.warnings
+    # Whoever asks for the job later is told, too.
+    for read, told in (("auto", ("select", why)), ("unload", ("unload", None))):
+        status = find_job(reading.fleet.cloud, reading.submit(read)).status()
+        assert (status.read, status.read_why) == told
 
 
 def test_a_submission_that_fails_removes_what_was_unloaded(reading: Reading) -> None:

@@ -291,6 +291,8 @@ TODAY: dict[str, StoredShape] = {
         finished_at=FINISHED,
         collected_at=FINISHED,
         rows_are_exact=False,
+        read="unload",
+        read_why="16 scoring processes would wait for Redshift's leader with select",
     ),
     "run_plan": RunPlan(job=JOB, run=2, chunks=(3, 7)),
     "certificate": Certificate(

@@ -1,7 +1,8 @@
 """Careful reading: a chunk that cannot be read as a whole is cut until the rows at fault stand alone.
 
 A view that casts or divides fails its whole statement for one row, and says of no row which. So the key range
-is halved, by the warehouse's own order of keys; halves that can be read are read as ever.
+is halved, by the warehouse's own order of keys, and rows of one key by the hash of what tells them apart;
+halves that can be read are read as ever.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from skfleet_common.contracts.columns import SourceTable
 from skfleet_common.contracts.errors import TryAgain, UnreadableValue
 from skfleet_common.contracts.jobs import JobSpec
 from skfleet_common.tables.port import Reader, Selection, SourceBatch
+from skfleet_worker.one_key import cut_by_hash, keys_at, one_key
+
+_CHANGED = "The table changed while it was read; it is read again."
 
 
 @dataclass
@@ -39,7 +43,7 @@ class CarefulReader:
         """Read a range in which a value cannot be read; such a row is a batch of its own, without features.
 
         Raises:
-            UnreadableValue: the row cannot be told from others with the same key, or has no readable id.
+            UnreadableValue: the row cannot be told from others with the same ids, or has no readable id.
             TryAgain: what could be read cannot be any more.
         """
         pending = [within]
@@ -48,11 +52,19 @@ class CarefulReader:
             error = yield from self._probe(part)
             if error is None:
                 yield from self._read_again(part)
-            elif (middle := self._middle(part)) is not None:
+                continue
+            if (middle := self._middle(part)) is not None:
                 below, above = _cut(part, middle)
                 pending += [above, below]
-            else:
-                yield self._alone(part, error)
+                continue
+            ids, rows = yield from self._look(part, self.spec.id_columns)
+            if rows == 1:
+                yield self._unreadable(part, ids, error)
+                continue
+            halves = (yield from self._cut_one_key(part)) if rows else None
+            if halves is None:
+                raise error
+            pending += reversed(halves)
 
     def _probe(self, part: IdRange) -> Generator[None, None, UnreadableValue | None]:
         """Read a range for nothing: what is passed on cannot be taken back, and may not fit into memory."""
@@ -67,20 +79,52 @@ class CarefulReader:
         try:
             yield from self.read(part)
         except UnreadableValue as error:
-            raise TryAgain("The table changed while it was read; it is read again.") from error
+            raise TryAgain(_CHANGED) from error
 
-    def _alone(self, part: IdRange, error: UnreadableValue) -> SourceBatch:
-        """Give the one row of a range that cannot be cut."""
-        ids = list(self._read(part, features=(), verbatim=self.spec.id_columns))
-        if sum(batch.verbatim.num_rows for batch in ids) != 1:
-            raise error
+    def _cut_one_key(self, part: IdRange) -> Generator[None, None, tuple[IdRange, IdRange] | None]:
+        """Cut several rows of one key, or without one, as the planner cuts keys that are too heavy.
+
+        None if nothing tells them apart.
+        """
+        others = tuple(name for name in self.spec.id_columns if name != self.spec.split_column)
+        columns = part.hash_columns or others
+        return cut_by_hash((yield from self._of_one_key(part)), columns) if columns else None
+
+    def _of_one_key(self, part: IdRange) -> Generator[None, None, IdRange]:
+        """Give a range whose rows have one key, with that key at both ends: only there does a hash cut."""
+        if part.nulls or (part.first is not None and part.first == part.stop):
+            return part
+        # The warehouse says whether an end is that key, for it may spell equal keys differently.
+        first_end, stop_end = keys_at(part)
+        at_first = first_end is not None and (yield from self._has_rows(first_end))
+        at_stop = stop_end is not None and (yield from self._has_rows(stop_end))
+        some, rows = yield from self._look(part, [self.spec.split_column])
+        if not rows:
+            raise TryAgain(_CHANGED)
+        return one_key(part, str(some.column(0)[0]), at_first=at_first, at_stop=at_stop)
+
+    def _has_rows(self, part: IdRange) -> Generator[None, None, bool]:
+        _, rows = yield from self._look(part, self.spec.id_columns)
+        return rows > 0
+
+    def _look(self, part: IdRange, names: Sequence[str]) -> Generator[None, None, tuple[pa.RecordBatch, int]]:
+        """Give some columns of a range's first rows, as texts, and how many rows it has."""
+        first, rows = pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names}), 0
+        for batch in self._read(part, features=(), verbatim=names):
+            first = first if rows else batch.verbatim
+            rows += batch.verbatim.num_rows
+            yield None
+        return first, rows
+
+    def _unreadable(self, part: IdRange, ids: pa.RecordBatch, error: UnreadableValue) -> SourceBatch:
+        """Give the one row of a range, without its features."""
         column = self._column_at_fault(part)
         where = f"{column} of it" if column else "it"
         return SourceBatch(
             features=pa.RecordBatch.from_arrays(
                 [pa.nulls(1) for _ in self.features], names=list(self.features)
             ),
-            verbatim=ids[0].verbatim,
+            verbatim=ids,
             unreadable={0: f"the warehouse cannot give {where} ({error.condition})"},
         )
 

@@ -96,6 +96,11 @@ def error_code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "").removeprefix(_OLDER_SQS)
 
 
+def is_denied(error: ClientError) -> bool:
+    """Whether a right is missing."""
+    return error_code(error) in _DENIED_CODES
+
+
 @contextmanager
 def cloud_faults(target: str) -> Iterator[None]:
     """Translate what boto3 raises about ``target`` (``bucket b at http://…``), after its own retries.
@@ -143,7 +148,7 @@ def _answered(error: ClientError, target: str) -> SkfleetError:
         return EnvironmentFault(f"AWS does not accept the credentials for {target} ({code}); log in again.")
     if code in _CLOCK_CODES:
         return EnvironmentFault(f"AWS refuses {target} because this host's clock is wrong; set the clock.")
-    if code in _DENIED_CODES:
+    if is_denied(error):
         return EnvironmentFault(
             f"AWS denies {error.operation_name} on {target}; allow this role that action."
         )

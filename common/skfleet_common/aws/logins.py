@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from skfleet_common.aws.clients import open_client
-from skfleet_common.aws.faults import cloud_faults, error_code
+from skfleet_common.aws.faults import cloud_faults, error_code, is_denied
 from skfleet_common.contracts.errors import EnvironmentFault, SkfleetError
 from skfleet_common.contracts.logins import ClusterLogin, Login, LoginAsked, SecretLogin, WorkgroupLogin
 from skfleet_common.settings import Settings
@@ -139,4 +139,20 @@ def _login_faults(asked: LoginAsked) -> Iterator[None]:
                     f"AWS knows no such thing as {asked} in this account and region; correct "
                     "SKFLEET_WAREHOUSE_URL."
                 ) from exc
+            if is_denied(exc):
+                raise EnvironmentFault(
+                    f"AWS denies a login to {asked}; allow this role {_actions(asked)}."
+                ) from exc
             raise
+
+
+def _actions(asked: LoginAsked) -> str:
+    match asked:
+        case ClusterLogin(user=None):
+            return "redshift:GetClusterCredentialsWithIAM"
+        case ClusterLogin():
+            return "redshift:GetClusterCredentials, on the cluster's database and on its database user"
+        case WorkgroupLogin():
+            return "redshift-serverless:GetCredentials"
+        case SecretLogin():
+            return "secretsmanager:GetSecretValue, and kms:Decrypt if it has a key of its own"

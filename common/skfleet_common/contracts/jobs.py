@@ -172,6 +172,10 @@ class JobRecord(StoredShape):
     more_models: tuple[ModelRef, ...] = ()
     #: Whether ``rows`` were counted; those of text files are only estimated.
     rows_are_exact: bool = True
+    #: How a table is read, ``select`` or ``unload``; None where files are read.
+    read: str | None = None
+    #: Why, where that was left to skfleet.
+    read_why: str | None = None
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

@@ -115,6 +115,10 @@ def detaching(job: str) -> Iterator[None]:
         raise
 
 
+def _read(status: JobStatus) -> str | None:
+    return f"{status.read}: {status.read_why}" if status.read_why else status.read
+
+
 def describe(status: JobStatus, *, as_json: bool) -> None:
     """Print a status."""
     if as_json:
@@ -125,6 +129,7 @@ def describe(status: JobStatus, *, as_json: bool) -> None:
         "state": status.state,
         "model" if len(status.models) == 1 else "models": ", ".join(map(str, status.models)),
         "table": status.table,
+        "read": _read(status),
         "output": status.output_table,
         "rows": _done(status.rows_done, status.rows) + ("" if status.rows_are_exact else " (estimated)"),
         "scored": None if status.rows_scored is None else count(status.rows_scored),

@@ -2,6 +2,8 @@
 
 A row is written by whoever has the name's lock, and says one of two things for ever: the run has published,
 or it was abandoned and never will. So a job that was called FAILED is not published by a late worker.
+
+All values are given, so that a ledger serves that was made without defaults, as Redshift's is.
 """
 
 from __future__ import annotations
@@ -69,9 +71,10 @@ def is_abandoned(cursor: Cursor, schema: str, job: str, run: int) -> bool:
 def record(cursor: Cursor, publication: Publication) -> None:
     """Write that a publication is done, in the transaction that does it."""
     cursor.execute(
-        sql.SQL('INSERT INTO {} (job, run, "table", rows) VALUES (%s, %s, %s, %s)').format(
-            _identifier(publication.table.schema_name)
-        ),
+        sql.SQL(
+            'INSERT INTO {} (job, run, "table", rows, published_at, abandoned) '
+            "VALUES (%s, %s, %s, %s, now(), false)"
+        ).format(_identifier(publication.table.schema_name)),
         (publication.job, publication.run, publication.table.name, publication.rows),
     )
 
@@ -80,8 +83,8 @@ def record_abandoned(cursor: Cursor, table: TableName, job: str, run: int) -> No
     """Write that a run will never publish; a second time it changes nothing."""
     cursor.execute(
         sql.SQL(
-            'INSERT INTO {} (job, run, "table", rows, abandoned) VALUES (%s, %s, %s, 0, true) '
-            "ON CONFLICT DO NOTHING"
+            'INSERT INTO {} (job, run, "table", rows, published_at, abandoned) '
+            "VALUES (%s, %s, %s, 0, now(), true) ON CONFLICT DO NOTHING"
         ).format(_identifier(table.schema_name)),
         (job, run, table.name),
     )

@@ -22,7 +22,7 @@ class _Fault:
 
     words: re.Pattern[str]
     error: type[SkfleetError]
-    #: Takes ``table``, ``job`` and ``role``.
+    #: Takes ``table``, ``job``, ``bucket`` and ``role``.
     sentence: str
 
 
@@ -49,13 +49,13 @@ _FAULTS = (
         _said(r"permanentredirect|must be addressed using the specified endpoint|different region|"
               r"status 301|authorizationheadermalformed|illegallocationconstraint"),
         Refused,
-        "The fleet's bucket is in another region than Redshift, and COPY of Parquet cannot read there, so "
+        "The bucket {bucket} is in another region than Redshift, and COPY of Parquet cannot read there, so "
         "nothing was loaded into {table}; give the fleet a bucket in Redshift's region.",
     ),
     _Fault(
         _said(r"nosuchbucket"),
         EnvironmentFault,
-        "Redshift finds no bucket of that name, so nothing was loaded into {table}; correct SKFLEET_BUCKET.",
+        "Redshift finds no bucket {bucket}, so nothing was loaded into {table}; correct SKFLEET_BUCKET.",
     ),
     _Fault(
         _said(
@@ -74,8 +74,8 @@ _FAULTS = (
     _Fault(
         _said(r"accessdenied|access denied|status 403|forbidden|not authorized|kms"),
         Refused,
-        "Redshift may not read the fleet's bucket with {role}, so nothing was loaded into {table}; allow the "
-        "role s3:GetObject and s3:ListBucket there, and kms:Decrypt if it is encrypted with a key.",
+        "Redshift may not read the bucket {bucket} with {role}, so nothing was loaded into {table}; allow "
+        "the role s3:GetObject and s3:ListBucket there, and kms:Decrypt if it is encrypted with a key.",
     ),
     _Fault(
         _said(
@@ -103,7 +103,7 @@ _ROLE_UNNAMED = "the default IAM role"
 
 
 @contextmanager
-def copy_faults(publication: Publication, *, iam_role: str) -> Iterator[None]:
+def copy_faults(publication: Publication, *, manifest: str, iam_role: str) -> Iterator[None]:
     """Raise what COPY says as ours; what it does not say of S3, roles or files is left as it is.
 
     Raises:
@@ -115,9 +115,12 @@ def copy_faults(publication: Publication, *, iam_role: str) -> Iterator[None]:
         yield
     except psycopg2.InternalError as exc:
         said = _NAMES.sub("", f"{exc.diag.message_primary or ''}\n{exc.diag.message_detail or ''}")
+        bucket = manifest.removeprefix("s3://").partition("/")[0]
         role = _ROLE_UNNAMED if iam_role == "default" else f"the IAM role {iam_role}"
         for fault in _FAULTS:
             if fault.words.search(said):
-                sentence = fault.sentence.format(table=publication.table, job=publication.job, role=role)
+                sentence = fault.sentence.format(
+                    table=publication.table, job=publication.job, role=role, bucket=bucket
+                )
                 raise fault.error(sentence) from exc
         raise

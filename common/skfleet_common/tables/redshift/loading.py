@@ -37,7 +37,7 @@ def load(cursor: Cursor, publication: Publication, manifest: str | None, *, iam_
     rows = 0
     if manifest is not None:
         role = sql.SQL("default") if iam_role == "default" else sql.Literal(iam_role)
-        with copy_faults(publication, iam_role=iam_role):
+        with copy_faults(publication, manifest=manifest, iam_role=iam_role):
             cursor.execute(
                 sql.SQL("COPY {} FROM {} IAM_ROLE {} FORMAT AS PARQUET MANIFEST").format(
                     loaded, sql.Literal(manifest), role

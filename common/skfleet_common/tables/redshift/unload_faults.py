@@ -22,7 +22,7 @@ class _Fault:
 
     words: re.Pattern[str]
     error: type[SkfleetError]
-    #: Takes ``table``, ``to`` and ``role``.
+    #: Takes ``table``, ``to``, ``bucket`` and ``role``.
     sentence: str
 
 
@@ -54,13 +54,13 @@ _FAULTS = (
         _said(r"permanentredirect|must be addressed using the specified endpoint|different region|"
               r"status 301|authorizationheadermalformed|illegallocationconstraint"),
         Refused,
-        "The fleet's bucket is in another region than Redshift, so {table} was not unloaded; give the fleet "
+        "The bucket {bucket} is in another region than Redshift, so {table} was not unloaded; give the fleet "
         "a bucket in Redshift's region, or use --read select.",
     ),
     _Fault(
         _said(r"nosuchbucket"),
         EnvironmentFault,
-        "Redshift finds no bucket of that name, so {table} was not unloaded; correct SKFLEET_BUCKET.",
+        "Redshift finds no bucket {bucket}, so {table} was not unloaded; correct SKFLEET_BUCKET.",
     ),
     _Fault(
         _said(r"expiredtoken|token.{0,20}expired"),
@@ -71,7 +71,7 @@ _FAULTS = (
     _Fault(
         _said(r"accessdenied|access denied|status 403|forbidden|not authorized|kms"),
         Refused,
-        "Redshift may not write to the fleet's bucket with {role}, so {table} was not unloaded; allow the "
+        "Redshift may not write to the bucket {bucket} with {role}, so {table} was not unloaded; allow the "
         "role s3:PutObject, s3:GetBucketLocation and s3:ListBucket there, and kms:GenerateDataKey if it is "
         "encrypted with a key, or use --read select.",
     ),
@@ -104,7 +104,9 @@ def unload_faults(table: TableName, *, to: str, iam_role: str) -> Iterator[None]
     except (psycopg2.InternalError, psycopg2.NotSupportedError) as exc:
         said = f"{exc.diag.message_primary or ''}\n{exc.diag.message_detail or ''}"
         role = "the default IAM role" if iam_role == "default" else f"the IAM role {iam_role}"
+        bucket = to.removeprefix("s3://").partition("/")[0]
         for fault in _FAULTS:
             if fault.words.search(said):
-                raise fault.error(fault.sentence.format(table=table, to=to, role=role)) from exc
+                sentence = fault.sentence.format(table=table, to=to, role=role, bucket=bucket)
+                raise fault.error(sentence) from exc
         raise
