@@ -347,7 +347,6 @@ def test_no_message_of_many_small_files_outgrows_its_size(objects: UserObjects) 
     ("status", "code", "phrase"),
     [
         (403, "AccessDenied", "AWS denies s3:ListBucket on s3://theirs/in/"),
-        (301, "PermanentRedirect", "is in another region"),
         (403, "ExpiredToken", "log in again"),
     ],
 )
@@ -358,6 +357,46 @@ def test_a_refusal_of_s3_names_the_action_that_is_missing(status: int, code: str
         with pytest.raises(EnvironmentFault) as refused:
             find_files(UserObjects(UserFiles(clients.s3, endpoint.url)), ["s3://theirs/in/"])
     assert phrase in str(refused.value)
+
+
+MOVED = b"<Error><Code>PermanentRedirect</Code><Message>no</Message></Error>"
+SIGNED_ELSEWHERE = (
+    b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message><Region>eu-west-1</Region></Error>"
+)
+
+
+@pytest.mark.parametrize("name", ["s3://theirs/in/", "s3://theirs/in/*.csv", "s3://theirs/a.csv"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(MOVED, 301, headers={"x-amz-bucket-region": "eu-west-1"}),
+        Answer(SIGNED_ELSEWHERE, 400, headers={"x-amz-bucket-region": "eu-west-1"}),
+    ],
+    ids=["moved", "signed-elsewhere"],
+)
+def test_a_bucket_in_another_region_is_told_with_both_regions_and_what_to_do(
+    name: str, answer: Answer
+) -> None:
+    with scripted_endpoint([answer] * 8) as endpoint:
+        files = UserFiles(open_clients(new_settings(endpoint.url)).s3, endpoint.url)
+        with pytest.raises(EnvironmentFault) as refused:
+            find_files(UserObjects(files), [name])
+        with pytest.raises(EnvironmentFault) as part:
+            UserObjects(files).bytes_of(UserObject(ObjectUrl.parse("s3://theirs/a.csv"), 10, '"5f"'), 0, 10)
+    assert str(refused.value) == (
+        f"The bucket of {name.removesuffix('*.csv')} is in region eu-west-1, not in us-east-1, and the "
+        "endpoint in use does not lead there; copy its files into a bucket in us-east-1, or use a fleet in "
+        "eu-west-1."
+    )
+    assert "The bucket of s3://theirs/a.csv is in region eu-west-1, not in us-east-1" in str(part.value)
+
+
+def test_a_bucket_in_a_region_that_nobody_names_is_told_all_the_same() -> None:
+    # The second is to the client's own question where the bucket is.
+    with scripted_endpoint([Answer(MOVED, 301), Answer(b"", 403)]) as endpoint:
+        files = UserFiles(open_clients(new_settings(endpoint.url)).s3, endpoint.url)
+        with pytest.raises(EnvironmentFault, match="is in another region than us-east-1"):
+            find_files(UserObjects(files), ["s3://theirs/in/"])
 
 
 def test_a_part_that_may_not_be_read_names_the_action() -> None:

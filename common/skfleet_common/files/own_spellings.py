@@ -70,7 +70,8 @@ def _kept(texts: pa.Array, dtype: LogicalDtype) -> Flags:
 def _come_back(texts: pa.Array, dtype: LogicalDtype) -> Flags:
     values, faults = as_values(texts, dtype)
     back: Flags = np.asarray(pc.fill_null(pc.equal(values.cast(pa.string()), texts), fill_value=False))
-    return (back & ~faults) | np.asarray(pc.is_null(texts))
+    nulls: Flags = np.asarray(pc.is_null(texts))
+    return (back & ~faults) | nulls
 
 
 def _digits_kept(texts: pa.Array) -> Flags:
