@@ -130,9 +130,9 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
     is_plain = not others and request.max_drift is None and all(it.name in usual for it in of_model)
     of_files = prepared.source.files is not None or prepared.output_files is not None
     return JobSpec(
-        # An older worker would score with the first model alone, fail the job, or publish what drifted; and
-        # it knows no files: it must not take it.
-        schema_version=JobSpec.WRITES if of_files else 1 if is_plain else 2,
+        # An older worker would score with the first model alone, fail the job, or publish what drifted; it
+        # knows no files, or would change texts of theirs: it must not take it.
+        schema_version=4 if _keeps_texts(prepared) else 3 if of_files else 1 if is_plain else 2,
         job=job,
         fleet=fleet,
         model=first.name,
@@ -156,3 +156,9 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
         files=prepared.source.files,
         output_files=prepared.output_files,
     )
+
+
+def _keeps_texts(prepared: Prepared) -> bool:
+    carried = {it.name for it in prepared.output_columns if it.is_verbatim}
+    columns = prepared.source.files.columns if prepared.source.files is not None else ()
+    return any(it.as_written or it.carried_as is not None for it in columns if it.name in carried)

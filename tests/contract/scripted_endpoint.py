@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,7 @@ class Answer:
     promised: int | None = None
     #: The server's clock, as the Date header writes it; None is this host's.
     date: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_json(cls, value: object, *, status: int = 200) -> Answer:
@@ -45,6 +46,9 @@ def scripted_endpoint(answers: Sequence[Answer]) -> Iterator[ScriptedEndpoint]:
         def do_GET(self) -> None:
             self._answer()
 
+        def do_HEAD(self) -> None:
+            self._answer()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             if body.startswith("{"):
@@ -61,8 +65,11 @@ def scripted_endpoint(answers: Sequence[Answer]) -> Iterator[ScriptedEndpoint]:
                 "Content-Length", str(len(answer.body) if answer.promised is None else answer.promised)
             )
             self.send_header("ETag", '"1"')
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,22 +20,14 @@ def row(number: int) -> bytes:
     return start + b"UA".ljust(ROW_BYTES - len(start) - 2) + b'"\n'
 
 
-def content(first: int, stop: int) -> bytes:
-    """Give the bytes ``[first, stop)`` of the file."""
-    begin = max(0, (first - len(HEADER)) // ROW_BYTES)
-    end = (stop - len(HEADER)) // ROW_BYTES + 1
-    rows = b"".join(row(number) for number in range(begin, max(begin, end)))
-    offset = len(HEADER) + begin * ROW_BYTES
-    whole = (HEADER if begin == 0 else b"") + rows
-    start = 0 if begin == 0 else offset
-    return whole[first - start : stop - start]
-
-
 @dataclass
 class SparseStore:
     """Where it listens, how large its file is, and what it gave."""
 
     rows: int
+    header: bytes = HEADER
+    #: Gives a row by its number; all are of one size.
+    row: Callable[[int], bytes] = row
     url: str = ""
     etag: str = ETAG
     sent_bytes: int = 0
@@ -43,13 +35,25 @@ class SparseStore:
 
     @property
     def size_bytes(self) -> int:
-        return len(HEADER) + self.rows * ROW_BYTES
+        return len(self.header) + self.rows * ROW_BYTES
+
+    def content(self, first: int, stop: int) -> bytes:
+        """Give the bytes ``[first, stop)`` of the file."""
+        header = len(self.header)
+        begin = max(0, (first - header) // ROW_BYTES)
+        end = (stop - header) // ROW_BYTES + 1
+        rows = b"".join(self.row(number) for number in range(begin, max(begin, end)))
+        start = header + begin * ROW_BYTES if begin else 0
+        whole = rows if begin else self.header + rows
+        return whole[first - start : stop - start]
 
 
 @contextmanager
-def sparse_store(rows: int) -> Iterator[SparseStore]:
+def sparse_store(
+    rows: int, *, header: bytes = HEADER, row: Callable[[int], bytes] = row
+) -> Iterator[SparseStore]:
     """Serve the file under every key."""
-    store = SparseStore(rows)
+    store = SparseStore(rows, header, row)
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,7 +74,7 @@ def sparse_store(rows: int) -> Iterator[SparseStore]:
             first, stop = int(asked[1]), min(int(asked[2]) + 1, store.size_bytes)
             self._head(206, stop - first)
             for begin in range(first, stop, 1 << 20):
-                block = content(begin, min(begin + (1 << 20), stop))
+                block = store.content(begin, min(begin + (1 << 20), stop))
                 self.wfile.write(block)
                 with lock:
                     store.sent_bytes += len(block)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from tests.contract.aws_emulator import new_settings
 from tests.contract.scripted_endpoint import Answer, scripted_endpoint
-from tests.contract.sparse_store import ROW_BYTES, sparse_store
+from tests.contract.sparse_store import ROW_BYTES, row, sparse_store
 
+from skfleet.files import found
 from skfleet.files.csv_source import CsvAsked, CsvSource
 from skfleet.files.found import find_files
 from skfleet.files.parquet_source import ParquetSource
@@ -22,7 +24,9 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.user_files import ObjectUrl, UserFiles
 from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
+from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, UsageError
+from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
 from skfleet_common.contracts.slices import ObjectSlice
 from skfleet_common.files.reader import SliceReader
@@ -96,6 +100,38 @@ def test_a_plan_of_ten_gigabytes_reads_windows_alone() -> None:
         assert all(request.startswith(("HEAD", "GET")) for request in store.requests)
 
 
+def one_field(number: int) -> bytes:
+    return b"x" * (ROW_BYTES - 1) + b"\n"
+
+
+def two_lines(number: int) -> bytes:
+    return b'%d,1,"' % number + b"\n".ljust(ROW_BYTES - len(str(number)) - 6) + b'"\n'
+
+
+@pytest.mark.parametrize(
+    ("other", "first_other", "most_bytes", "why"),
+    [
+        # Seen in the head, and in the first windows: of these, no more is read than is asked for at a time.
+        (two_lines, 0, 600_000, "a field holds a line break"),
+        (two_lines, 1_000_000, 1_000_000, "a field holds a line break"),
+        (one_field, 1_000_000, 24_000_000, "nothing tells where records end"),
+    ],
+)
+def test_a_plan_of_ten_gigabytes_that_cannot_be_cut_reads_windows_alone(
+    other: Callable[[int], bytes], first_other: int, most_bytes: int, why: str
+) -> None:
+    def mixed(number: int) -> bytes:
+        return row(number) if number < first_other else other(number)
+
+    with sparse_store(10 * 1024**3 // ROW_BYTES, row=mixed) as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        plan = source.plan(lambda _: 1_000_000)
+        assert len(plan.chunks) == 1
+        assert source.notes == [f"s3://sparse/flights.csv is read whole, by one worker each: {why}."]
+        assert store.sent_bytes < most_bytes
+
+
 @pytest.mark.parametrize("rows", [2_500_000, pytest.param(17_000_000, marks=pytest.mark.slow)])
 def test_a_slice_of_any_size_is_read_in_bounded_memory(rows: int) -> None:
     with sparse_store(rows) as store:
@@ -146,6 +182,10 @@ def test_files_are_named_by_prefix_pattern_and_manifest(objects: UserObjects) ->
         ("s3://slices/torn.manifest", "names what is not there: There is no object s3://slices/gone.csv"),
         ("s3://slices/stale.manifest", "changed since"),
         ("s3://slices/odd.manifest", "is no manifest"),
+        ("s3://slices/late.manifest", "odd.csv has 4 bytes, but 9 by the manifest"),
+        ("s3://slices/text.manifest", "text.manifest begins with {, and is no manifest"),
+        ("s3://slices/torn.json", "torn.json begins with {, and is no manifest"),
+        ("s3://slices/sizes.manifest", "is no manifest"),
         ("s3://nobodys/in/", "There is no bucket nobodys"),
     ],
 )
@@ -153,11 +193,93 @@ def test_what_is_not_there_is_said(objects: UserObjects, name: str, phrase: str)
     url = put(objects, "a.csv", b"n\n1\n")
     put(objects, "torn.manifest", b'{"entries": [{"url": "s3://slices/gone.csv"}]}')
     put(objects, "odd.manifest", b'{"entries": [{"uri": 1}]}')
+    # What is said of the manifest itself may be longer than its beginning.
+    entry = {"url": put(objects, "odd.csv", b"n\n1\n"), "meta": {"content_length": 9}}
+    late = {"schema": {"elements": ["x" * 5_000]}, "entries": [entry]}
+    put(objects, "late.manifest", b"\xef\xbb\xbf\n" + json.dumps(late).encode())
+    put(objects, "text.manifest", b"{n},t\n1,x\n")
+    put(objects, "torn.json", json.dumps(late).encode()[:-9])
+    put(
+        objects,
+        "sizes.manifest",
+        json.dumps({"entries": [{"url": url, "meta": {"content_length": "9"}}]}).encode(),
+    )
     stale = {"entries": [{"url": url, "meta": {"content_length": 9}}]}
     put(objects, "stale.manifest", json.dumps(stale).encode())
     with pytest.raises(Refused) as refused:
         find_files(objects, [name])
     assert phrase in str(refused.value)
+
+
+def test_a_gzip_file_that_lost_a_member_is_told_by_its_manifest_alone(objects: UserObjects) -> None:
+    members = [gzip.compress(text, mtime=0) for text in (b"n,t\n1,x\n", b"2,y\n")]
+    url = put(objects, "a.csv.gz", b"".join(members))
+    entry = {"url": url, "meta": {"content_length": sum(map(len, members))}}
+    manifest = put(objects, "manifest", json.dumps({"entries": [entry]}).encode())
+    source = csv_source(objects, manifest)
+    assert [n for (n,) in values(objects, source, source.plan(lambda _: 10), "n")] == ["1", "2"]
+    put(objects, "a.csv.gz", members[0])
+    with pytest.raises(Refused, match=rf"{url} has {len(members[0])} bytes, but"):
+        find_files(objects, [manifest])
+    # Nothing in the bytes says that there were more.
+    whole = csv_source(objects, url)
+    assert [n for (n,) in values(objects, whole, whole.plan(lambda _: 10), "n")] == ["1"]
+
+
+def test_a_manifest_that_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sparse_store(100, header=b'{"entries": [') as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        monkeypatch.setattr(found, "_MANIFEST_BYTES", 1_000)
+        with pytest.raises(Refused, match="begins like a manifest, and is larger than"):
+            find_files(objects, ["s3://sparse/flights.csv"])
+        assert store.sent_bytes == found._BEGINNING_BYTES
+
+
+def test_ids_and_carried_texts_come_out_as_they_went_in_or_their_rows_are_named(objects: UserObjects) -> None:
+    # The first rows look like integers; what comes far behind them does not.
+    lines = [f"{number},{number},1.5" for number in range(40_000)]
+    odd = {30_000: "02134", 30_001: "NA", 30_002: "+5", 30_003: " 7", 30_004: "7.0", 30_005: ""}
+    for place, text in odd.items():
+        lines[place] = f"{text},{place},1.50"
+    url = put(objects, "a.csv", "\n".join(["zip,n,price", *lines]).encode())
+    source = csv_source(objects, url)
+    assert [column.dtype.value for column in source.table.columns[:3]] == ["integer", "integer", "float64"]
+    plan = source.plan(lambda _: 10_000)
+    unreadable: dict[str, str] = {}
+    rows = 0
+    for batch in batches(objects, source, plan, "zip", "n"):
+        names = batch.verbatim.column("n").to_pylist()
+        unreadable |= {names[place]: why for place, why in batch.unreadable.items()}
+        for place, (text, number) in enumerate(
+            zip(batch.verbatim.column("zip").to_pylist(), names, strict=True)
+        ):
+            assert place in batch.unreadable or text == (odd.get(int(number), number) or None)
+        rows += batch.verbatim.num_rows
+    assert rows == len(lines)
+    assert sorted(unreadable) == [str(place) for place, text in odd.items() if text]
+    assert all("keep it with --type zip=text (row " in why for why in unreadable.values())
+    as_text = csv_source(objects, url, types={"zip": LogicalDtype.TEXT})
+    found = values(objects, as_text, as_text.plan(lambda _: 10_000), "zip", "n")
+    assert found == [(odd.get(place, str(place)) or None, str(place)) for place in range(len(lines))]
+    as_numbers = csv_source(objects, url, types={"zip": LogicalDtype.INTEGER})
+    numbers = values(objects, as_numbers, as_numbers.plan(lambda _: 10_000), "zip")
+    assert [text for (text,) in numbers[30_000:30_006]] == ["2134", None, "5", "7", "7", None]
+
+
+def test_columns_whose_first_texts_no_number_keeps_are_carried_as_text(objects: UserObjects) -> None:
+    url = put(objects, "a.csv", b"zip,code,n\n02134,7,1\n10001,NA,2\n")
+    source = csv_source(objects, url)
+    assert values(objects, source, source.plan(lambda _: 10), "zip", "code", "n") == [
+        ("02134", "7", "1"),
+        ("10001", "NA", "2"),
+    ]
+    source.read_from([OutputColumn(name=it, warehouse_type="text", source="carried") for it in ("code", "n")])
+    (note,) = source.notes
+    assert (
+        "column 'code' is carried as text, for 'NA' would be changed as integer; --type code=integer" in note
+    )
+    without = csv_source(objects, url, null_texts=("NA",))
+    assert [column.dtype.value for column in without.table.columns[:3]] == ["text", "integer", "integer"]
 
 
 def test_a_file_that_is_named_twice_is_refused(objects: UserObjects) -> None:
@@ -225,7 +347,6 @@ def test_no_message_of_many_small_files_outgrows_its_size(objects: UserObjects) 
     ("status", "code", "phrase"),
     [
         (403, "AccessDenied", "AWS denies s3:ListBucket on s3://theirs/in/"),
-        (301, "PermanentRedirect", "is in another region"),
         (403, "ExpiredToken", "log in again"),
     ],
 )
@@ -236,6 +357,46 @@ def test_a_refusal_of_s3_names_the_action_that_is_missing(status: int, code: str
         with pytest.raises(EnvironmentFault) as refused:
             find_files(UserObjects(UserFiles(clients.s3, endpoint.url)), ["s3://theirs/in/"])
     assert phrase in str(refused.value)
+
+
+MOVED = b"<Error><Code>PermanentRedirect</Code><Message>no</Message></Error>"
+SIGNED_ELSEWHERE = (
+    b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message><Region>eu-west-1</Region></Error>"
+)
+
+
+@pytest.mark.parametrize("name", ["s3://theirs/in/", "s3://theirs/in/*.csv", "s3://theirs/a.csv"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(MOVED, 301, headers={"x-amz-bucket-region": "eu-west-1"}),
+        Answer(SIGNED_ELSEWHERE, 400, headers={"x-amz-bucket-region": "eu-west-1"}),
+    ],
+    ids=["moved", "signed-elsewhere"],
+)
+def test_a_bucket_in_another_region_is_told_with_both_regions_and_what_to_do(
+    name: str, answer: Answer
+) -> None:
+    with scripted_endpoint([answer] * 8) as endpoint:
+        files = UserFiles(open_clients(new_settings(endpoint.url)).s3, endpoint.url)
+        with pytest.raises(EnvironmentFault) as refused:
+            find_files(UserObjects(files), [name])
+        with pytest.raises(EnvironmentFault) as part:
+            UserObjects(files).bytes_of(UserObject(ObjectUrl.parse("s3://theirs/a.csv"), 10, '"5f"'), 0, 10)
+    assert str(refused.value) == (
+        f"The bucket of {name.removesuffix('*.csv')} is in region eu-west-1, not in us-east-1, and the "
+        "endpoint in use does not lead there; copy its files into a bucket in us-east-1, or use a fleet in "
+        "eu-west-1."
+    )
+    assert "The bucket of s3://theirs/a.csv is in region eu-west-1, not in us-east-1" in str(part.value)
+
+
+def test_a_bucket_in_a_region_that_nobody_names_is_told_all_the_same() -> None:
+    # The second is to the client's own question where the bucket is.
+    with scripted_endpoint([Answer(MOVED, 301), Answer(b"", 403)]) as endpoint:
+        files = UserFiles(open_clients(new_settings(endpoint.url)).s3, endpoint.url)
+        with pytest.raises(EnvironmentFault, match="is in another region than us-east-1"):
+            find_files(UserObjects(files), ["s3://theirs/in/"])
 
 
 def test_a_part_that_may_not_be_read_names_the_action() -> None:

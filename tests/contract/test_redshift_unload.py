@@ -183,6 +183,22 @@ def test_a_bucket_that_is_not_there_is_said_to_be_missing(place: RedshiftSchema)
         )  # fmt: skip
 
 
+@REDSHIFT
+def test_a_bucket_in_another_region_is_told_with_what_to_do(place: RedshiftSchema) -> None:
+    place.sql("CREATE TABLE t (id int)")
+    elsewhere = f"{place.redshift.bucket}-eu"
+    place.redshift.s3.create_bucket(
+        Bucket=elsewhere, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    told = r"in another region than Redshift, so .*t was not unloaded; give the fleet a bucket in Redshift's"
+    with pytest.raises(Refused, match=told):
+        place.warehouse.unloader.unload(
+            place.rows_of("t"), features=[], verbatim=["id"], to=f"s3://{elsewhere}/u/", sizes=SIZES,
+            alive=lambda: None,
+        )  # fmt: skip
+    assert place.redshift.s3.list_objects_v2(Bucket=elsewhere)["KeyCount"] == 0
+
+
 #: A process of its own, for the driver holds the interpreter while it asks the server to cancel.
 INTERRUPTED = """
 import sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from skfleet_common.files import csv_rows
 from skfleet_common.files.csv_rows import CsvPart
 from skfleet_common.files.header import read_header
 from skfleet_common.files.quotes import QuoteCheck, record_ends
+from skfleet_common.files.text_rows import TextRows
 from skfleet_common.files.text_stream import TextStream
 from skfleet_common.files.typed_texts import as_values, as_verbatim
 
@@ -232,3 +234,65 @@ def test_a_text_that_is_no_value_is_a_fault_and_never_a_silent_null(
     assert all(read_as[place].as_py() is None for place in range(len(texts)) if flags[place])
     verbatim, _ = as_verbatim(pa.array(texts), dtype)
     assert verbatim.is_null().to_pylist() == read_as.is_null().to_pylist()
+
+
+@given(
+    st.lists(st.text('ab\\", \n', min_size=1, max_size=8), min_size=1, max_size=5),
+    st.booleans(),
+    st.booleans(),
+)
+def test_text_behind_a_quoted_field_is_refused_and_never_changed(
+    texts: list[str], is_cut: bool, has_end: bool
+) -> None:
+    # As Spark writes them: a quote within a field stands behind a backslash, which is text to all others.
+    rows = [(str(number), text) for number, text in enumerate(texts)]
+    escaped = [f'{number},"' + text.replace('"', '\\"') + '"\n' for number, text in rows]
+    asked = replace(part("".join(escaped).encode(), ["a", "b"], ",", is_cut=is_cut), has_end=has_end)
+    strict = csv.reader(io.StringIO("".join(escaped), newline=""), strict=True)
+    try:
+        expected: list[tuple[str, ...]] | None = [tuple(row) for row in strict]
+    except csv.Error:
+        expected = None
+    try:
+        found = [row for block in asked.rows(["a", "b"]) for row in pairs(block)]
+    except Refused as refused:
+        assert expected is None
+        assert ("--whole-files" if is_cut else "quotes inside a field twice") in str(refused)  # noqa: PT017
+    else:
+        assert expected is None or sorted(found) == sorted(row for row in expected if len(row) == 2)
+        assert expected is not None or not has_end
+
+
+def pairs(block: TextRows) -> list[tuple[str, ...]]:
+    """Give the rows that fit."""
+    fields = (column.fill_null("").to_pylist() for column in block.texts.columns)
+    rows = list(zip(*fields, strict=True))
+    return [row for place, row in enumerate(rows) if place not in block.misfits]
+
+
+def test_a_backslash_before_a_quote_is_refused_with_the_row_that_has_it() -> None:
+    raw = b'1,x\n2,"say \\"hi\\""\n3,y\n'
+    with pytest.raises(Refused, match=r"text behind a quoted field in row 2.*not behind a backslash"):
+        read(raw, ["a", "b"], ",", is_cut=False)
+
+
+@given(
+    st.lists(st.sampled_from(["", "7", '"x\n"', '""']), min_size=1, max_size=30),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+    st.integers(5, 60),
+)
+def test_a_blank_line_of_a_file_with_one_column_is_a_row(
+    lines: list[str], line_break: str, is_ended: bool, block_bytes: int
+) -> None:
+    assume(is_ended or lines[-1])
+    raw = (line_break.join(lines) + line_break * is_ended).encode()
+    with pytest.MonkeyPatch.context() as smaller:
+        smaller.setattr(csv_rows, "BLOCK_BYTES", (block_bytes, 1_000))
+        found = [
+            (number, text)
+            for rows in part(raw, ["a"], ",", is_cut=False).rows(["a"])
+            for number, text in zip(rows.numbers.tolist(), rows.texts.column("a").to_pylist(), strict=True)
+        ]
+    assert [number for number, _ in found] == list(range(1, len(lines) + 1))
+    assert [text for _, text in found] == [None if not line else line.strip('"') for line in lines]

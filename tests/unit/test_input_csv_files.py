@@ -132,6 +132,7 @@ def test_a_wrong_encoding_that_was_named_is_said_to_be_wrong(tmp_path: Path) -> 
         ("a,b\n1,2\n3\n", ["1 field in line 3", "2 column names"]),
         ('a,b\n"x\ny",2\n\n1,2,3\n4,5,6\n', ["3 fields in line 5", "and so it is in 1 more"]),
         ('a,b\n1,x\n2,"y\n3,z\n', ["begins in line 3", "nothing closes"]),
+        ('a,b\n1,x\n2,"say \\"hi\\""\n', ["begins in line 3", "text behind a quoted field"]),
         ('a,b\n1,"x"y"\n', ["line 2", "behind a quoted field"]),
         ("a,b,a\n1,2,3\n", ["2 columns called 'a'"]),
         ("a,b, a \n1,2,3\n", ["2 columns called 'a'"]),

@@ -22,7 +22,18 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _READ_BYTES = 1024 * 1024
 _NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
 #: boto3 follows a bucket into its region by itself; these are left where it may not, or cannot.
-_OTHER_REGION_CODES = frozenset({"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "307"})
+_OTHER_REGION_CODES = frozenset(
+    {
+        "PermanentRedirect",
+        "TemporaryRedirect",
+        "301",
+        "307",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+    }
+)
+#: What a HEAD that was signed for another region is answered, without a body that would say so.
+_NO_WORDS_CODE = "400"
 #: The action that allows a call (S3's service authorization reference).
 _ACTIONS = {
     "HeadObject": "s3:GetObject",
@@ -120,11 +131,12 @@ class UserFiles:
             return EnvironmentFault(
                 f"AWS denies {action} on {url}; allow this role that, or correct the URL."
             )
-        if code in _OTHER_REGION_CODES:
-            region = _region_of(error)
+        here, there = self.client.meta.region_name, _region_of(error)
+        if code in _OTHER_REGION_CODES or (code == _NO_WORDS_CODE and there not in {"", here}):
+            where = f"region {there}, not in {here}" if there else f"another region than {here}"
             return EnvironmentFault(
-                f"The bucket of {url} is in another region{f', {region}' if region else ''}, where the "
-                "endpoint in use does not lead; set SKFLEET_REGION to it, or copy the files into this region."
+                f"The bucket of {url} is in {where}, and the endpoint in use does not lead there; copy its "
+                f"files into a bucket in {here}, or use a fleet in {there or 'its region'}."
             )
         if code in _NO_KEY_CODES:
             return self._no_object(url)
@@ -141,7 +153,7 @@ class UserFiles:
 
 def _region_of(error: ClientError) -> str:
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return str(headers.get("x-amz-bucket-region", ""))
+    return str(headers.get("x-amz-bucket-region") or error.response.get("Error", {}).get("Region", ""))
 
 
 def _copy(blocks: Iterable[bytes], size: int, path: Path, on_bytes: Callable[[int, int], None]) -> int:

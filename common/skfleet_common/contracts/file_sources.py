@@ -40,6 +40,11 @@ class FileColumn(Shape):
     #: The files' column that holds its text as the warehouse writes it, where there is one beside it: what
     #: is carried along is taken from there, unchanged.
     text_in: str = ""
+    #: Of text files, what it is carried as, where that is another type than a model reads.
+    carried_as: LogicalDtype | None = None
+    #: Of text files, whether a carried text that its type would change makes its row unreadable. Where that
+    #: type was asked for, the value counts.
+    as_written: bool = False
 
     @property
     def stored_name(self) -> str:

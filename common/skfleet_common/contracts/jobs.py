@@ -79,10 +79,11 @@ class JobSpec(StoredShape):
 
     Version 2 has several models, outputs that are given only when they are asked for, or a limit for drift: a
     worker of version 1 would score with the first model alone, refuse the job, or publish beyond the limit.
-    Version 3 reads files or publishes to files. All else is still written as version 1.
+    Version 3 reads files or publishes to files; version 4 carries texts of files that may be no values of
+    their column's type, which a worker of version 3 would change. All else is still written as version 1.
     """
 
-    WRITES: ClassVar[int] = 3
+    WRITES: ClassVar[int] = 4
 
     job: JobId
     fleet: Name

@@ -13,8 +13,9 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.file_sources import FileColumn
 from skfleet_common.contracts.slices import ObjectPart
 from skfleet_common.files.arrow_types import as_read, dtype_of
+from skfleet_common.files.own_spellings import as_written
 from skfleet_common.files.text_rows import TextRows
-from skfleet_common.files.typed_texts import Flags, as_values, as_verbatim
+from skfleet_common.files.typed_texts import Flags, as_values, as_verbatim, without_nulls
 from skfleet_common.tables.port import SourceBatch
 from skfleet_common.tables.sql.unreadable import readable_features
 
@@ -84,30 +85,32 @@ class CsvColumns:
         features = []
         for column in self.wanted.features:
             values, flags = as_values(self._texts(rows, column.stored_name), column.dtype)
-            self._name(faults, flags, column, rows)
+            self._name(faults, flags, f"{column.name} is not {_spoken(column.dtype)}", rows)
             features.append(values)
         verbatim = []
         for name, carried in zip(self.wanted.names, self.wanted.verbatim, strict=True):
             if carried is None:
                 verbatim.append(self.wanted.given(name, self.part, rows.numbers))
                 continue
-            texts, flags = as_verbatim(
-                self._texts(rows, carried.text_in or carried.stored_name), carried.dtype
-            )
-            self._name(faults, flags, carried, rows)
+            found, carried_as = self._texts(rows, carried.stored_name), carried.carried_as or carried.dtype
+            if carried.as_written:
+                texts, flags = as_written(found, carried_as)
+                what = (
+                    f"{carried.name} is not written as {_spoken(carried_as)} is, and would be changed: keep "
+                    f"it with --type {carried.name}=text"
+                )
+            else:
+                texts, flags = as_verbatim(found, carried_as)
+                what = f"{carried.name} is not {_spoken(carried_as)}"
+            self._name(faults, flags, what, rows)
             verbatim.append(texts)
         return self.wanted.batch(features, verbatim, faults, rows=len(rows.numbers))
 
     def _texts(self, rows: TextRows, name: str) -> pa.Array:
-        texts = rows.texts.column(name)
-        if not self.null_texts:
-            return texts
-        meant = pc.is_in(texts, value_set=pa.array(self.null_texts, pa.string()))
-        return pc.if_else(meant, pa.scalar(None, pa.string()), texts)
+        return without_nulls(rows.texts.column(name), self.null_texts)
 
-    def _name(self, faults: dict[int, str], flags: Flags, column: FileColumn, rows: TextRows) -> None:
+    def _name(self, faults: dict[int, str], flags: Flags, what: str, rows: TextRows) -> None:
         for place in np.flatnonzero(flags).tolist():
-            what = f"{column.name} is not {_spoken(column.dtype)}"
             faults.setdefault(place, f"{what} ({self._where(rows, place)})")
 
     def _where(self, rows: TextRows, place: int) -> str:

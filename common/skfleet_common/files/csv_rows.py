@@ -16,9 +16,12 @@ from skfleet_common.files.header import LARGEST_FIELD
 from skfleet_common.files.quotes import QuoteCheck
 from skfleet_common.files.text_rows import Numbering, TextRows
 from skfleet_common.files.text_stream import TextStream
+from skfleet_common.files.watched_text import WatchedText
 
 #: A row must fit into a block; most files are read with the first size.
 BLOCK_BYTES = (4 * 1024**2, 64 * 1024**2, 512 * 1024**2)
+
+_OPEN_QUOTE = "opens a double quote that nothing closes; correct it, and write quotes inside a field twice."
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CsvPart:
             Refused: a row is longer than any block, quotes say that the part is none, or it is no CSV text.
         """
         done = 0
-        is_checked = not self.has_end
+        is_checked = False
         for block_bytes in BLOCK_BYTES:
             try:
                 for rows in self._rows(wanted, block_bytes):
@@ -75,7 +78,7 @@ class CsvPart:
         check = QuoteCheck(self.delimiter)
         numbering = Numbering(misfits, width=len(self.names))
         with self.open() as opened:
-            text = _Watched(opened, check)
+            text = WatchedText(opened, check)
             text.skip(self.skipped_bytes)
             try:
                 reader = pyarrow.csv.open_csv(
@@ -85,7 +88,11 @@ class CsvPart:
                         column_names=list(self.names), block_size=block_bytes, use_threads=False
                     ),
                     parse_options=pyarrow.csv.ParseOptions(
-                        delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=on_misfit
+                        delimiter=self.delimiter,
+                        newlines_in_values=True,
+                        # Of one column, that is how a NULL is written.
+                        ignore_empty_lines=len(self.names) > 1,
+                        invalid_row_handler=on_misfit,
                     ),
                     convert_options=pyarrow.csv.ConvertOptions(
                         column_types=dict.fromkeys(self.names, pa.string()),
@@ -103,8 +110,7 @@ class CsvPart:
                 if "Empty CSV" not in str(exc):
                     raise self._fault(check) from exc
             yield from numbering.rest(wanted or self.names[:1])
-        if self.has_end:
-            self._check(check)
+        self._check(check)
 
     def _check_quotes(self) -> None:
         check = QuoteCheck(self.delimiter)
@@ -118,24 +124,34 @@ class CsvPart:
         """Refuse a part whose quotes say that its rows are none.
 
         Of a file that is whole, quotes within fields are text, so that only a slower reader knows whether one
-        is left open.
+        is left open, or has text behind it.
         """
-        if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
+        if check.is_well_formed and not (check.quotes % 2 and self.has_end):
+            return
+        if self.is_cut:
             raise self._fault(check)
-        if check.quotes % 2 and not self._closes():
-            raise self._fault(check)
+        broken = self._broken_quote()
+        if broken:
+            raise Refused(f"{self.label} {broken}")
 
-    def _closes(self) -> bool:
+    def _broken_quote(self) -> str:
+        """Give what a strict reader finds wrong with the quotes of a file, if anything."""
         csv.field_size_limit(LARGEST_FIELD)
+        row = 1
         with self.open() as text:
             text.read(self.skipped_bytes)
             lines = io.TextIOWrapper(io.BufferedReader(text), encoding="utf-8", newline="")
             try:
-                for _ in csv.reader(lines, delimiter=self.delimiter, strict=True):
-                    pass
-            except csv.Error:
-                return False
-        return True
+                for fields in csv.reader(lines, delimiter=self.delimiter, strict=True):
+                    row += bool(fields) or len(self.names) == 1
+            except csv.Error as exc:
+                if "end of data" not in str(exc):
+                    return (
+                        f"has text behind a quoted field in row {row:,}; write quotes inside a field twice, "
+                        "not behind a backslash."
+                    )
+                return _OPEN_QUOTE if self.has_end else ""
+        return ""
 
     def _fault(self, check: QuoteCheck) -> Refused:
         if self.is_cut and (check.quotes % 2 or not check.is_well_formed):
@@ -143,41 +159,10 @@ class CsvPart:
                 f"{self.label} cannot be read in parts: its quotes do not close between records (a line "
                 "break or a double quote within a field); submit the job again with --whole-files."
             )
-        if check.quotes % 2:
-            return Refused(
-                f"{self.label} opens a double quote that nothing closes, or has text behind a quoted field; "
-                "correct it, and write quotes inside a field twice."
-            )
+        if broken := self._broken_quote():
+            return Refused(f"{self.label} {broken}")
         return Refused(f"{self.label} is no CSV text; write one row a line, separated by delimiters.")
 
 
 class _RowTooLong(Exception):
     """A row does not fit into a block of the size at hand."""
-
-
-class _Watched:
-    """A text whose quotes are looked at while it is read."""
-
-    def __init__(self, text: TextStream, check: QuoteCheck) -> None:
-        self._text = text
-        self._check = check
-        self.closed = False
-
-    def skip(self, size: int) -> None:
-        """Leave out what is before the rows."""
-        if size:
-            self._text.read(size)
-
-    def read(self, size: int = -1) -> bytes:
-        """Give the next bytes."""
-        block = self._text.read(size)
-        self._check.take(block)
-        return block
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def close(self) -> None:
-        """Whoever opened the text closes it."""
-        self.closed = True

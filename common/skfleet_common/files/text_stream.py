@@ -109,7 +109,6 @@ class TextStream(io.RawIOBase):
         self._ready = bytearray()
         self._decoded_bytes = 0
         self.line = 1
-        self.quotes = 0
         self._ended = False
         if is_start and self._as_it_is:
             head = head.removeprefix(codecs.BOM_UTF8)
@@ -183,7 +182,6 @@ class TextStream(io.RawIOBase):
             )
         encoded = block if self._as_it_is else text.encode()
         self.line += encoded.count(b"\n")
-        self.quotes += encoded.count(b'"')
         self._decoded_bytes += len(block)
         self._ready += encoded
         self._ended = not block and not first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -47,6 +49,14 @@ def as_verbatim(texts: pa.Array, dtype: LogicalDtype) -> tuple[pa.Array, Flags]:
     return pc.if_else(
         pc.is_valid(values), pc.utf8_trim_whitespace(texts), pa.scalar(None, pa.string())
     ), faults
+
+
+def without_nulls(texts: pa.Array, null_texts: Sequence[str]) -> pa.Array:
+    """Give texts without those that mean NULL wherever they stand."""
+    if not null_texts:
+        return texts
+    meant = pc.is_in(texts, value_set=pa.array(null_texts, pa.string()))
+    return pc.if_else(meant, pa.scalar(None, pa.string()), texts)
 
 
 def _plain(texts: pa.Array, dtype: LogicalDtype) -> pa.Array | None:

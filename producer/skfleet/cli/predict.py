@@ -66,7 +66,7 @@ def predict(
     ] = None,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", help="With --csv: COLUMN=TYPE, as for train; may repeat."),
+        typer.Option("--type", help="With --csv: COLUMN=TYPE, what an id or carried column is; may repeat."),
     ] = None,
     whole_files: Annotated[
         bool,

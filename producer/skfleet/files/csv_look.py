@@ -20,6 +20,7 @@ from skfleet_common.files.head import Head, read_head
 from skfleet_common.files.header import read_header
 from skfleet_common.files.quotes import QuoteCheck, has_quoted_break, record_ends
 from skfleet_common.files.text_stream import TextStream
+from skfleet_common.files.typed_texts import without_nulls
 
 #: Encodings in which a byte that reads as a line break, a quote or a delimiter is nothing else.
 _ONE_MEANING = ("utf-8", "ascii", "latin", "iso8859", "cp125", "cp437", "cp850", "koi8", "mac")
@@ -129,7 +130,13 @@ def _refuse_other_columns(other: CsvLook, first: CsvLook) -> None:
         )
 
 
-def sample_of(looks: Sequence[CsvLook], names: Sequence[str], *, files: int = 20) -> pa.Table:
-    """Give rows at the beginnings of some of the files, as texts."""
-    batches = [look.sample.select(list(names)) for look in looks[:files]]
-    return pa.Table.from_batches(batches) if names else pa.table({})
+def sample_of(
+    looks: Sequence[CsvLook], names: Sequence[str], *, null_texts: Sequence[str] = (), files: int = 20
+) -> pa.RecordBatch:
+    """Give rows at the beginnings of some of the files, as texts, without those that mean NULL."""
+    table = pa.Table.from_batches([look.sample.select(list(names)) for look in looks[:files]])
+    arrays = [
+        without_nulls(pa.concat_arrays([pa.array([], pa.string()), *column.chunks]), null_texts)
+        for column in table.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=list(names))

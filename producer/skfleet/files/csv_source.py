@@ -10,23 +10,23 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from skfleet.files.carried import Carried, carried
 from skfleet.files.columns import FeatureSample, FileColumns, wanted_types
 from skfleet.files.csv_look import CsvLook, look_at, sample_of
 from skfleet.files.cuts import WhyNot, find_cut
 from skfleet.files.found import THREADS
 from skfleet.files.slicing import PlannedPart, slices
-from skfleet.inputs.tally import Tally
 from skfleet.inputs.types import types_by_column
 from skfleet.scored_source import ReadFrom
 from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
 from skfleet_common.contracts.errors import Refused, shown
-from skfleet_common.contracts.file_sources import CsvDialect, FileFormat, FilesSource
+from skfleet_common.contracts.file_sources import CsvDialect, FileColumn, FileFormat, FilesSource
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.slices import ByteRange, ObjectPart
 from skfleet_common.files.typed_texts import as_values
-from skfleet_common.files.types import file_column
+from skfleet_common.files.types import WAREHOUSE_TYPES, file_column
 from skfleet_common.model.manifest import FeatureManifest
 
 #: From this share on, values that are none of their column's type are no odd rows: the column is another.
@@ -56,7 +56,12 @@ class CsvSource:
     dialect: CsvDialect
     looks: tuple[CsvLook, ...]
     asked: CsvAsked
+    #: What models read, by column.
     wanted: Mapping[str, LogicalDtype]
+    #: What columns are where they are ids or carried along.
+    carried: Mapping[str, Carried]
+    #: The ids and carried columns, once they are chosen.
+    _verbatim: tuple[str, ...] = ()
     #: Why files that might have been cut were not, once that was tried.
     _uncut: dict[str, str] = field(default_factory=dict)
 
@@ -81,14 +86,23 @@ class CsvSource:
         names = looks[0].names
         texts = [file_column(it, LogicalDtype.TEXT) for it in names]
         types = types_by_column(asked.types, texts, source=name)
-        # What a model wants is what its column is read as; the others are what they look like.
         wanted = {it: dtype for it, dtype in wanted_types(manifests).items() if it in names}
-        known = wanted | types
-        sample = sample_of(looks, [it for it in names if it not in known])
-        found = [file_column(it, known[it] if it in known else _inferred(sample.column(it))) for it in names]
+        sample = sample_of(looks, names, null_texts=asked.null_texts)
+        kept = {
+            it: carried(it, sample.column(it), asked=types.get(it), wanted=wanted.get(it)) for it in names
+        }
+        found = [
+            Column(
+                name=it,
+                # What a model wants is what its column is read as; what it is carried as, its texts say.
+                dtype=wanted.get(it, kept[it].dtype),
+                warehouse_type=WAREHOUSE_TYPES[kept[it].dtype],
+            )
+            for it in names
+        ]
         rows = sum(look.rows for look in looks)
         columns = FileColumns.of(found, name=name, rows=rows, id_names=id_names)
-        return cls(objects, columns, dialect, tuple(looks), asked, known)
+        return cls(objects, columns, dialect, tuple(looks), asked, wanted, kept)
 
     @property
     def table(self) -> SourceTable:
@@ -108,12 +122,11 @@ class CsvSource:
     ) -> list[str]:
         """Refuse files whose first rows no features can be rebuilt from."""
         names = [it for it in wanted_types(manifests) if it in self.wanted]
-        texts = sample_of(self.looks, names)
+        texts = sample_of(self.looks, names, null_texts=self.asked.null_texts)
         values: dict[str, pa.ChunkedArray] = {}
         faults: dict[str, int] = {}
         for it in names:
-            array = texts.column(it).combine_chunks() if texts.num_rows else pa.array([], pa.string())
-            array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+            array = texts.column(it)
             typed, flags = as_values(array, self.wanted[it])
             values[it], faults[it] = pa.chunked_array([typed]), int(flags.sum())
             if faults[it] > _TOO_MANY_FAULTS * max(1, len(array)):
@@ -136,12 +149,14 @@ class CsvSource:
 
     @property
     def notes(self) -> list[str]:
-        """Which files would have been cut, and are not."""
+        """Which columns are carried as text and look otherwise, and which files would have been cut."""
+        texts = {it: self.carried[it].because for it in self._verbatim if it in self.carried}
+        said = [f"{self.table.name}: column {shown(it)!r} {why}." for it, why in texts.items() if why]
         if not self._uncut:
-            return []
+            return said
         (first, why), *others = self._uncut.items()
         more = f" and {len(others):,} more are" if others else " is"
-        return [f"{first}{more} read whole, by one worker each: {why}."]
+        return [*said, f"{first}{more} read whole, by one worker each: {why}."]
 
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Cut the files between records, with about as many rows in each slice as are asked for."""
@@ -151,17 +166,27 @@ class CsvSource:
     def read_from(self, columns: Sequence[OutputColumn]) -> ReadFrom:
         """Say how the files are written."""
         self.columns.check_carried(columns)
+        self._verbatim = tuple(column.name for column in columns if column.is_verbatim)
         return ReadFrom(
             table=self.table.name,
             files=FilesSource(
                 format=FileFormat.CSV,
                 dialect=self.dialect,
-                columns=self.columns.stored(),
+                columns=tuple(self._stored(it) for it in self.columns.stored()),
                 files=len(self.looks),
                 size_bytes=sum(look.found.size_bytes for look in self.looks),
                 file_column=self.columns.file_column,
                 row_column=self.columns.row_column,
             ),
+        )
+
+    def _stored(self, column: FileColumn) -> FileColumn:
+        kept = self.carried[column.name]
+        return column.model_copy(
+            update={
+                "carried_as": None if kept.dtype is column.dtype else kept.dtype,
+                "as_written": kept.as_written,
+            }
         )
 
     def _parts(self, chunk_rows: int) -> Iterator[PlannedPart]:
@@ -199,12 +224,14 @@ class CsvSource:
             width=len(look.names),
         )
         cuts: list[int] = []
-        for found in pool.map(find, places):
-            if isinstance(found, WhyNot):
-                self._uncut[str(look.found)] = found.value
-                return []
-            if found is not None and found < size and found > (cuts[-1] if cuts else 0):
-                cuts.append(found)
+        # In waves: of a file that cannot be cut, no more is looked at than one of them.
+        for first in range(0, len(places), THREADS):
+            for found in pool.map(find, places[first : first + THREADS]):
+                if isinstance(found, WhyNot):
+                    self._uncut[str(look.found)] = found.value
+                    return []
+                if found is not None and found < size and found > (cuts[-1] if cuts else 0):
+                    cuts.append(found)
         return cuts
 
     def _fetch(self, look: CsvLook, first: int, stop: int) -> bytes:
@@ -213,10 +240,3 @@ class CsvSource:
     @property
     def _is_known_whole(self) -> bool:
         return all(look.head.is_whole for look in self.looks)
-
-
-def _inferred(texts: pa.ChunkedArray) -> LogicalDtype:
-    tally = Tally()
-    for array in texts.chunks:
-        tally.add(array, file=0, first_row=0)
-    return tally.as_inferred().dtype

@@ -15,6 +15,9 @@ from skfleet_common.contracts.errors import Refused, UsageError
 
 #: A manifest is no larger; one of 100,000 files is.
 _MANIFEST_BYTES = 32 * 1024**2
+#: What tells a manifest: it is a JSON object, or a list of addresses.
+_BEGINNING_BYTES = 512
+_OBJECT = "{"
 
 #: Requests under way at a time, where each file costs one.
 THREADS = 16
@@ -50,25 +53,38 @@ def _found(objects: UserObjects, name: str) -> list[UserObject]:
 
 def _manifest(objects: UserObjects, one: UserObject) -> list[tuple[str, int | None]] | None:
     """Give what a manifest names, with sizes where it tells them; None if the file is none."""
-    if one.size_bytes > _MANIFEST_BYTES or not one.size_bytes:
+    if not one.size_bytes:
         return None
-    start = objects.bytes_of(one, 0, min(one.size_bytes, 512)).lstrip()
-    if start.startswith(SCHEME.encode()):
-        lines = objects.bytes_of(one, 0, one.size_bytes).decode(errors="replace").splitlines()
-        return [(line.strip(), None) for line in lines if line.strip()]
-    if not (start.startswith(b"{") and b'"entries"' in start):
+    start = _text(objects.bytes_of(one, 0, min(one.size_bytes, _BEGINNING_BYTES)))
+    if not start.startswith((_OBJECT, SCHEME)):
         return None
-    try:
-        return list(_entries(json.loads(objects.bytes_of(one, 0, one.size_bytes))))
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    if one.size_bytes > _MANIFEST_BYTES:
         raise Refused(
-            f'{one} is no manifest; it should read {{"entries": [{{"url": "s3://…"}}, …]}}, as UNLOAD has it.'
+            f"{one} begins like a manifest, and is larger than {_MANIFEST_BYTES // 1024**2} MB; name the "
+            "prefix of its files, or several manifests."
+        )
+    text = _text(objects.bytes_of(one, 0, one.size_bytes))
+    if start.startswith(SCHEME):
+        return [(line.strip(), None) for line in text.splitlines() if line.strip()]
+    try:
+        return list(_entries(json.loads(text)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise Refused(
+            f'{one} begins with {_OBJECT}, and is no manifest; it should read {{"entries": [{{"url": '
+            '"s3://…"}, …]}, as UNLOAD has it.'
         ) from exc
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8-sig", errors="replace").lstrip()
 
 
 def _entries(manifest: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
     for entry in manifest["entries"]:
-        yield str(entry["url"]), (entry.get("meta") or {}).get("content_length")
+        url, size = entry["url"], (entry.get("meta") or {}).get("content_length")
+        if not isinstance(url, str) or not isinstance(size, int | None):
+            raise TypeError
+        yield url, size
 
 
 def _of_manifest(

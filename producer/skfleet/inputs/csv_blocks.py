@@ -15,6 +15,8 @@ from skfleet.inputs.dialect import LARGEST_FIELD, Dialect
 from skfleet.inputs.file_text import FileText
 from skfleet.inputs.files import InputFile
 from skfleet_common.contracts.errors import Refused
+from skfleet_common.files.quotes import QuoteCheck
+from skfleet_common.files.watched_text import WatchedText
 
 #: A row must fit into a block; most files are read with the first size.
 BLOCK_BYTES = (4 * 1024**2, 64 * 1024**2, 512 * 1024**2)
@@ -40,16 +42,19 @@ class CsvFile:
         if not self.dialect.has_rows:
             stream.read()  # all the same: what it holds is checked, and its digest taken
             return
+        check = QuoteCheck(self.dialect.delimiter)
         try:
             reader = pyarrow.csv.open_csv(
-                pa.PythonFile(stream, mode="r"),
+                pa.PythonFile(WatchedText(stream, check), mode="r"),
                 read_options=pyarrow.csv.ReadOptions(
                     column_names=list(self.dialect.names),
                     skip_rows_after_names=self.dialect.blank_lines + 1,
                     block_size=block_bytes,
                 ),
                 parse_options=pyarrow.csv.ParseOptions(
-                    delimiter=self.dialect.delimiter, newlines_in_values=True
+                    delimiter=self.dialect.delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=not self._blank_is_a_row,
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(self.dialect.names, pa.string()),
@@ -65,12 +70,17 @@ class CsvFile:
             if "straddl" in str(exc):
                 raise RowTooLong from exc
             raise self.fault() from exc
-        if stream.quotes % 2:
-            self._refuse_open_quote()
+        if check.quotes % 2 or not check.is_well_formed:
+            self._refuse_broken_quote()
+
+    @property
+    def _blank_is_a_row(self) -> bool:
+        """Of one column, a blank line is how a NULL is written."""
+        return len(self.dialect.names) == 1
 
     def fault(self) -> Refused:
         """Say what is wrong with a file that Arrow could not read."""
-        self._refuse_open_quote()
+        self._refuse_broken_quote()
         width = len(self.dialect.names)
         uneven = ((line, len(fields)) for line, fields in self.numbered_rows() if len(fields) != width)
         first = next(uneven, None)
@@ -112,12 +122,12 @@ class CsvFile:
                     return
                 except csv.Error as exc:
                     raise BrokenQuote(line, at_end="end of data" in str(exc)) from exc
-                if fields and not is_header:
+                if (fields or self._blank_is_a_row) and not is_header:
                     yield line, fields
                 is_header = is_header and not fields
                 line = reader.line_num + 1
 
-    def _refuse_open_quote(self) -> None:
+    def _refuse_broken_quote(self) -> None:
         try:
             for _ in self.numbered_rows(strict=True):
                 pass
@@ -127,7 +137,7 @@ class CsvFile:
             )
             raise Refused(
                 f"The row of {self.file.label} that begins in line {exc.line:,} {what}; correct it, and "
-                "write quotes inside a field twice."
+                "write quotes inside a field twice, not behind a backslash."
             ) from exc
 
     def _with_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
