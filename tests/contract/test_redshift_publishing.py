@@ -9,9 +9,6 @@ from contextlib import closing
 import psycopg2
 import pyarrow as pa
 import pytest
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import ErrorLevel
 from tests.conftest import eventually
 from tests.contract.publications import (
     COLUMNS,
@@ -53,12 +50,6 @@ VALUES = {
     "timestamp with time zone": ["2024-02-29 23:59:59.5+00", "1969-12-31 23:59:59.000001+00"],
     "super": ['{"a": [1, null, "é"]}', "[]"],
 }
-
-
-#: Redshift's own syntax ("LOCK", "BEGIN"), of which sqlglot does not know all.
-UNKNOWN_TO_SQLGLOT = (
-    r'LOCK TABLE "[^"]+"\."[^"]+"|BEGIN( ISOLATION LEVEL [A-Z ]+?)? READ (ONLY|WRITE)|SHOW statement_timeout'
-)
 
 
 def test_a_value_of_each_type_arrives_exactly(place: Place) -> None:
@@ -184,24 +175,6 @@ def test_an_output_without_an_iam_role_is_refused_early_and_late(place: Place) -
     roleless = publisher.RedshiftPublisher(place.warehouse.publisher.server, None)
     with pytest.raises(Refused, match="set SKFLEET_REDSHIFT_IAM_ROLE"):
         roleless.publish(asked, place.publisher.parts([part(0, 5)]))
-
-
-@pytest.mark.parametrize("if_exists", list(IfExists))
-def test_every_statement_is_one_of_redshifts(
-    redshift: RedshiftPlace, place: Place, if_exists: IfExists
-) -> None:
-    if if_exists is not IfExists.FAIL:
-        old_table(place)
-    redshift.server.statements.clear()
-    asked = publication(place, rows=5, if_exists=if_exists, id_columns=("id",), cascade_views=True)
-    assert place.publisher.publish(asked, [part(0, 5)]).is_new
-    place.publisher.abandon(asked.table, job="other", run=1)
-    assert any(said.startswith("COPY") for said in redshift.server.statements)
-    for said in redshift.server.statements:
-        if re.fullmatch(UNKNOWN_TO_SQLGLOT, said):
-            continue
-        (parsed,) = sqlglot.parse(said, dialect="redshift", error_level=ErrorLevel.RAISE)
-        assert isinstance(parsed, exp.Expression), said
 
 
 def test_credentials_are_in_no_statement(redshift: RedshiftPlace, place: Place) -> None:

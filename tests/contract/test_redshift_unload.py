@@ -166,6 +166,15 @@ def test_a_missing_right_is_named(place: RedshiftSchema) -> None:
 
 
 @REDSHIFT
+def test_a_row_that_cannot_be_read_is_told_with_the_way_that_sets_it_aside(place: RedshiftSchema) -> None:
+    place.sql("CREATE TABLE t (id int)")
+    place.sql("INSERT INTO t VALUES (0), (1)")
+    place.sql("CREATE VIEW divided AS SELECT id, 1 / id AS x FROM t")
+    with pytest.raises(Refused, match=r"divided \(division by zero\), .* use --read select, which sets them"):
+        unload(place, place.rows_of("divided"), ["x"], ["id"])
+
+
+@REDSHIFT
 def test_credentials_that_expire_are_said_to_have_expired(place: RedshiftSchema) -> None:
     place.sql("CREATE TABLE t (id int)")
     place.redshift.server.expire_role_session()

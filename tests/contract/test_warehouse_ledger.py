@@ -11,10 +11,17 @@ from tests.contract.publications import LEDGER, part, publication
 from tests.contract.warehouse_place import PlacePublisher, RedshiftSchema, open_redshift_at
 from tests.redshift.place import RedshiftPlace
 
-from skfleet_common.contracts.errors import JobFailed
+from skfleet_common.contracts.errors import JobFailed, UsageError
 from skfleet_common.contracts.jobs import IfExists
 from skfleet_common.tables import open_warehouse
 from skfleet_common.tables.port import Published
+
+
+def test_a_redshift_under_an_address_of_postgresql_is_told_apart(redshift: RedshiftPlace) -> None:
+    """It would be read wrongly, and no publisher of PostgreSQL's could lock its ledger."""
+    warehouse = open_warehouse(redshift.url + "?sslmode=disable", statement_seconds=60)
+    with pytest.raises(UsageError, match=r"is a Redshift, not a PostgreSQL; write redshift://"):
+        warehouse.catalogue.find_table(f"{redshift.schema}.scores")
 
 
 @pytest.mark.parametrize("first", ["postgres", "redshift"])

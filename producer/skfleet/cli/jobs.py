@@ -116,7 +116,7 @@ def detaching(job: str) -> Iterator[None]:
 
 
 def _read(status: JobStatus) -> str | None:
-    return f"{status.read}: {status.read_why}" if status.read_why else status.read
+    return f"{status.read}: {status.read_why}" if status.read_why else None
 
 
 def describe(status: JobStatus, *, as_json: bool) -> None:

@@ -40,6 +40,9 @@ _OUTPUT_FORMAT = {
     "jit": "off",
 }
 
+#: Redshift says that it is PostgreSQL 8.0.2; nothing older than this speaks what is sent here.
+_BEYOND_REDSHIFT = 90_000
+
 #: How long a statement waits for a lock before it gives way and is tried again.
 LOCK_SECONDS = 10
 
@@ -121,6 +124,12 @@ class Server:
 
     def _connect(self) -> psycopg2.extensions.connection:
         try:
-            return psycopg2.connect(self.conninfo)
+            connection = psycopg2.connect(self.conninfo)
         except psycopg2.OperationalError as exc:
             raise cannot_connect(exc, self.address) from exc
+        if connection.server_version < _BEYOND_REDSHIFT:
+            connection.close()
+            raise UsageError(
+                f"{self.address} is a Redshift, not a PostgreSQL; write redshift:// in SKFLEET_WAREHOUSE_URL."
+            )
+        return connection

@@ -42,7 +42,8 @@ _FAULTS = (
         _said(r"not authorized to (get credentials of role|assume iam role)|assume ?role"),
         Refused,
         "Redshift may not assume {role}, so {table} was not unloaded; attach the role to the cluster or "
-        "workgroup, and let it trust redshift.amazonaws.com (sts:AssumeRole), or use --read select.",
+        "workgroup, let it trust redshift.amazonaws.com (sts:AssumeRole), and where ASSUMEROLE is "
+        "restricted, grant it to the database user FOR UNLOAD; or use --read select.",
     ),
     _Fault(
         _said(r"default iam role|iam role .* (is not|invalid)|invalid iam role|role .* not found"),

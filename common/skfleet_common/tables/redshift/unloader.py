@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from skfleet_common.contracts.columns import SourceTable
-from skfleet_common.contracts.errors import Refused
+from skfleet_common.contracts.errors import Refused, UnreadableValue
 from skfleet_common.contracts.file_sources import FileColumn
 from skfleet_common.tables.port import Selection
 from skfleet_common.tables.redshift.connect import Server
@@ -72,18 +72,25 @@ class RedshiftUnloader:
         Interrupted, the statement is cancelled; what it had written stays.
 
         Raises:
-            Refused: a right is missing, which the sentence names, or there are files below ``to`` already.
+            Refused: a right is missing, which the sentence names, there are files below ``to`` already, or a
+                value cannot be given.
             TryAgain: S3 did not answer, or the connection broke.
         """
         if self.iam_role is None:
             raise Refused(_NO_ROLE)
         chosen = UnloadedColumns.of(source.table, features=features, verbatim=verbatim)
         query = sql.SQL("SELECT {} {}").format(chosen.select_list(), from_selection(source))
-        # Not read-only: what Redshift thinks of UNLOAD there, the Amazon Redshift guide does not say.
-        with self.server.transaction(f"unloading {source.table.name}", read_only=False) as cursor:
-            statement = unload_statement(cursor, query, to=to, iam_role=self.iam_role, sizes=sizes)
-            with unload_faults(source.table.name, to=to, iam_role=self.iam_role):
-                run_interruptibly(cursor.connection, lambda: cursor.execute(statement), alive=alive)
-            cursor.execute("SELECT pg_last_unload_count()")
-            ((rows,),) = cursor.fetchall()
+        try:
+            # Not read-only: what Redshift thinks of UNLOAD there, the Amazon Redshift guide does not say.
+            with self.server.transaction(f"unloading {source.table.name}", read_only=False) as cursor:
+                statement = unload_statement(cursor, query, to=to, iam_role=self.iam_role, sizes=sizes)
+                with unload_faults(source.table.name, to=to, iam_role=self.iam_role):
+                    run_interruptibly(cursor.connection, lambda: cursor.execute(statement), alive=alive)
+                cursor.execute("SELECT pg_last_unload_count()")
+                ((rows,),) = cursor.fetchall()
+        except UnreadableValue as error:
+            raise Refused(
+                f"Redshift cannot give a value of {source.table.name} ({error.condition}), and UNLOAD fails "
+                "for one; mend the rows, or use --read select, which sets them aside."
+            ) from error
         return int(rows)
