@@ -30,6 +30,9 @@ from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
 from skfleet_common.contracts.slices import ObjectSlice
 from skfleet_common.files.reader import SliceReader
+from skfleet_common.files.types import file_column
+from skfleet_common.model.choices import FitChoices, Origin
+from skfleet_common.model.fit import fit_model
 from skfleet_common.tables.port import SourceBatch
 
 BUCKET = "slices"
@@ -280,6 +283,34 @@ def test_columns_whose_first_texts_no_number_keeps_are_carried_as_text(objects: 
     )
     without = csv_source(objects, url, null_texts=("NA",))
     assert [column.dtype.value for column in without.table.columns[:3]] == ["text", "integer", "integer"]
+
+
+def test_a_text_that_meant_null_in_training_is_asked_for_and_counts_as_null(
+    objects: UserObjects,
+) -> None:
+    frame = pa.table(
+        {"n": [number % 7 for number in range(100)], "late": [number % 2 == 0 for number in range(100)]}
+    )
+    fitted = fit_model(
+        frame,
+        columns=(file_column("n", LogicalDtype.INTEGER), file_column("late", LogicalDtype.BOOLEAN)),
+        choices=FitChoices(targets=("late",), name="marked", null_policy="missing"),
+        origin=Origin(kind="csv", null_texts=("-",)),
+    )
+
+    def checked(text: str, null_texts: tuple[str, ...]) -> list[str]:
+        found = find_files(objects, [put(objects, "a.csv", f"n,t\n1,x\n{text},y\n".encode())])
+        asked = CsvAsked(null_texts=null_texts)
+        manifests = [fitted.manifest]
+        source = CsvSource.open(objects, found, asked, name=NAME, manifests=manifests, id_names=())
+        return source.check_features(manifests, allow_all_null=())
+
+    (warning,) = checked("2", ())
+    assert "marked was trained with '-' as NULL" in warning
+    assert "add --null-text -" in warning
+    with pytest.raises(Refused, match="1 of 2 that were looked at are not, such as '-'"):
+        checked("-", ())
+    assert checked("-", ("-",)) == ["Column 'n' is NULL in 1 row, but never was in training."]
 
 
 def test_a_file_that_is_named_twice_is_refused(objects: UserObjects) -> None:

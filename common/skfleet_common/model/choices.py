@@ -79,6 +79,8 @@ class Origin:
     files: tuple[OriginFile, ...] = ()
     #: How many rows were drawn, where not all were read.
     sampled: int | None = None
+    #: Texts of CSV files that were read as NULL wherever they stood.
+    null_texts: tuple[str, ...] = ()
 
 
 #: Rows that came from no place that has a name.

@@ -163,6 +163,8 @@ class Provenance(Shape):
     files: tuple[ProvenanceFile, ...] = ()
     #: How many rows were drawn, where not all were read.
     sampled: NonNegativeInt | None = None
+    #: Texts of CSV files that were read as NULL wherever they stood.
+    null_texts: tuple[str, ...] = ()
     #: Rows that the model was fitted on, after those that were left out.
     rows: NonNegativeInt = 0
     rows_without_target: NonNegativeInt = 0

@@ -141,6 +141,7 @@ def _described(
         provenance=Provenance(
             source=origin.source,
             where=origin.where,
+            null_texts=origin.null_texts,
             rows=sample.num_rows,
             rows_rejected=sample.num_rows - rows.num_rows,
             fingerprint=fingerprint(

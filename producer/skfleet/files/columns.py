@@ -137,6 +137,19 @@ def wanted_types(manifests: Sequence[FeatureManifest]) -> dict[str, LogicalDtype
     return wanted
 
 
+def unnamed_nulls(manifests: Sequence[FeatureManifest], null_texts: Sequence[str]) -> list[str]:
+    """Say which texts meant NULL where models were trained, and do not here."""
+    said: list[str] = []
+    for manifest in manifests:
+        unnamed = [shown(it) for it in manifest.provenance.null_texts if it not in null_texts]
+        if unnamed:
+            said.append(
+                f"{manifest.name} was trained with {unnamed[0]!r} as NULL, which here is a text like others; "
+                f"add --null-text {unnamed[0]} if these files mean NULL by it."
+            )
+    return said
+
+
 def replace_columns(table: SourceTable, columns: tuple[Column, ...]) -> SourceTable:
     """Give a table with other columns."""
     return table.model_copy(update={"columns": columns})

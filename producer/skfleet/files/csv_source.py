@@ -11,7 +11,7 @@ from itertools import pairwise
 import pyarrow as pa
 
 from skfleet.files.carried import Carried, carried
-from skfleet.files.columns import FeatureSample, FileColumns, wanted_types
+from skfleet.files.columns import FeatureSample, FileColumns, unnamed_nulls, wanted_types
 from skfleet.files.csv_look import CsvLook, look_at, sample_of
 from skfleet.files.cuts import WhyNot, find_cut
 from skfleet.files.found import THREADS
@@ -140,6 +140,7 @@ class CsvSource:
         warnings = sample.check(
             manifests, self.table, allow_all_null=allow_all_null, is_all=self._is_known_whole
         )
+        warnings += unnamed_nulls(manifests, self.asked.null_texts)
         warnings += [
             f"{shown(it)!r} holds values that are not {self.wanted[it].value}: their rows are set aside."
             for it, count in faults.items()

@@ -110,6 +110,7 @@ class CsvInput:
                 for file in self.files
             ),
             sampled=None if self.sample is None else self.sample.rows,
+            null_texts=self.files[0].csv.null_texts,
         )
 
     def check(self, names: Sequence[str]) -> None:
