@@ -102,5 +102,4 @@ def test_a_process_needs_no_more_memory_for_a_larger_file(
             done = scored(endpoint, f"{size}.{kind}", bundle)
             assert done["rows"] == size * MEGABYTE // ROW_BYTES
             peaks.append(done["peak"])
-    print(kind, megabytes, peaks)
     assert peaks[1] - peaks[0] < MOST_GROWTH < (megabytes - SMALL_MEGABYTES) * MEGABYTE
