@@ -18,8 +18,9 @@ from skfleet_common.files.text_rows import Numbering, TextRows
 from skfleet_common.files.text_stream import TextStream
 from skfleet_common.files.watched_text import WatchedText
 
-#: A row must fit into a block; most files are read with the first size.
-BLOCK_BYTES = (4 * 1024**2, 64 * 1024**2, 512 * 1024**2)
+#: A row must fit into a block; most files are read with the first size. Arrow holds up to 32 of them that it
+#: has read ahead.
+BLOCK_BYTES = (1024**2, 8 * 1024**2, 64 * 1024**2, 512 * 1024**2)
 
 _OPEN_QUOTE = "opens a double quote that nothing closes; correct it, and write quotes inside a field twice."
 
