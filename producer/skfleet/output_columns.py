@@ -28,7 +28,7 @@ def choose_output_columns(
 ) -> tuple[OutputColumn, ...]:
     """Give the output table's columns: the ids, columns carried along, then what the models give.
 
-    ``asked`` may name outputs of the models (then only those are written) and columns of the table
+    ``asked`` may name outputs of the models (then only those are written) and columns of the source
     (which are carried along). ``kinds`` are those to choose from; without any, the models' usual outputs.
 
     Raises:

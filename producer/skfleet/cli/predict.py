@@ -79,7 +79,8 @@ def predict(
         str | None, typer.Option(help="Column whose ranges cut the table; by default the first id column.")
     ] = None,
     if_exists: Annotated[
-        IfExists, typer.Option(help="What to do when the output table exists.")
+        IfExists,
+        typer.Option(help="What to do when the output table exists, or the prefix of --output holds files."),
     ] = IfExists.FAIL,
     read: Annotated[
         ReadMode,
@@ -91,7 +92,7 @@ def predict(
     where: Annotated[str | None, typer.Option(help="Only rows that satisfy this SQL expression.")] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="Outputs to write (all by default), and columns of the table to carry along."),
+        typer.Option(help="Outputs to write (all by default), and columns of the source to carry along."),
     ] = None,
     outputs: Annotated[
         list[str] | None,
