@@ -221,7 +221,7 @@ def test_what_is_no_input_is_refused_in_a_sentence(
 ) -> None:
     url = put(landed, name, body)
     with pytest.raises(Refused) as refused:
-        landed.fleet.predict(model=MODEL, csv=url, output_table="public.nothing")
+        landed.fleet.predict(model=MODEL, csv=url, output_table="public.scores_of_no_input")
     assert phrase in str(refused.value)
 
 
