@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from skfleet.files.opening import open_files
+from skfleet.files.uploads import uploaded
+from skfleet.inputs.asked import InputAsked
+from skfleet.inputs.opening import open_input
+from skfleet.progress import Silent
 from skfleet.request import PredictRequest
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.aws.user_objects import UserObjects
-from skfleet_common.contracts.errors import UsageError
+from skfleet_common.contracts.errors import Refused, UsageError
 from skfleet_common.contracts.jobs import IfExists
 
 BUCKET = "named"
@@ -51,3 +57,58 @@ def test_nothing_that_is_read_lies_below_what_may_be_replaced(objects: UserObjec
         UsageError, match=r"s3://named/out/part\.csv, .* lies below the output s3://named/out/"
     ):
         open_files(asked, objects, [])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two files, one of which goes by three names; it is the current one."""
+    monkeypatch.chdir(tmp_path)
+    for name, number in (("a.csv", 1), ("b.csv", 2)):
+        Path(name).write_text(f"n,t\n{number},x\n")
+    Path("link.csv").symlink_to("a.csv")
+    return tmp_path
+
+
+def read(objects: UserObjects, *names: str) -> dict[str, list[object]]:
+    """Give what training reads."""
+    asked = InputAsked(csv=names)
+    with open_input(
+        asked, open_warehouse=NotImplemented, open_files=lambda: objects.files, steps=Silent()
+    ) as source:
+        return source.read(["n", "t"], steps=Silent()).to_pydict()
+
+
+@pytest.mark.parametrize(
+    ("names", "phrase"),
+    [
+        (["a.csv", "a.csv"], "a.csv is named twice; its rows would count twice"),
+        (["a.csv", "./a.csv"], "./a.csv is a.csv, which is named already; its rows"),
+        (["a.csv", "link.csv"], "link.csv is a.csv, which is named already; its rows"),
+        (["?.csv", "b*"], "b.csv is named twice; its rows would count twice"),
+    ],
+)
+def test_no_row_of_a_file_of_this_host_is_read_twice(
+    objects: UserObjects, cloud: Cloud, here: Path, names: list[str], phrase: str
+) -> None:
+    asked = PredictRequest(model="m", csv=tuple(names), output_table="t")
+    with pytest.raises(Refused, match=re.escape(phrase)), uploaded(asked, cloud, job="j", steps=Silent()):
+        pass
+    with pytest.raises(Refused, match=re.escape(phrase)):
+        read(objects, *names)
+
+
+def test_training_reads_no_object_twice(objects: UserObjects) -> None:
+    url = put(objects, "in/a.csv")
+    with pytest.raises(Refused, match="is named twice"):
+        read(objects, "s3://named/in/", url)
+
+
+def test_names_keep_their_order_wherever_they_lead(objects: UserObjects, cloud: Cloud, here: Path) -> None:
+    url = put(objects, "in/a.csv", b"n,t\n7,x\n")
+    names = ("b.csv", url, "a.csv")
+    assert read(objects, *names)["n"] == [2, 7, 1]
+    asked = PredictRequest(model="m", csv=names, output_table="t")
+    with uploaded(asked, cloud, job="j", steps=Silent()) as there:
+        assert [name.rpartition("/")[2] for name in there.csv] == ["b.csv", "a.csv", "a.csv"]
+        assert there.csv[1] == url
+        cloud.store.delete(list(cloud.store.list_keys(cloud.names.uploads("j"))))
