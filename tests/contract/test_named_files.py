@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skfleet.files.found import find_files
 from skfleet.files.opening import open_files
 from skfleet.files.uploads import uploaded
 from skfleet.inputs.asked import InputAsked
@@ -39,24 +40,14 @@ def put(objects: UserObjects, key: str, body: bytes = b"n,t\n1,x\n") -> str:
     return f"s3://{BUCKET}/{key}"
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["s3://named/out/part.csv"],
-        ["s3://named/ou*/part*.csv"],
-        ["s3://named/"],
-        ["s3://named/in/a.csv", "s3://named/out/"],
-        ["s3://named/in/manifest"],
-    ],
-)
-def test_nothing_that_is_read_lies_below_what_may_be_replaced(objects: UserObjects, names: list[str]) -> None:
+def test_nothing_that_is_read_lies_below_what_may_be_replaced(objects: UserObjects) -> None:
     put(objects, "in/a.csv")
     put(objects, "in/manifest", put(objects, "out/part.csv").encode())
-    asked = PredictRequest(model="m", csv=tuple(names), output="s3://named/out", if_exists=IfExists.REPLACE)
-    with pytest.raises(
-        UsageError, match=r"s3://named/out/part\.csv, .* lies below the output s3://named/out/"
-    ):
-        open_files(asked, objects, [])
+    for keys in (["out/part.csv"], ["ou*/part*.csv"], [""], ["in/a.csv", "out/"], ["in/manifest"]):
+        names = tuple(f"s3://{BUCKET}/{key}" for key in keys)
+        asked = PredictRequest(model="m", csv=names, output="s3://named/out", if_exists=IfExists.REPLACE)
+        with pytest.raises(UsageError, match=r"out/part\.csv, .* lies below the output s3://named/out/"):
+            open_files(asked, objects, [])
 
 
 @pytest.fixture
@@ -78,23 +69,18 @@ def read(objects: UserObjects, *names: str) -> dict[str, list[object]]:
         return source.read(["n", "t"], steps=Silent()).to_pydict()
 
 
-@pytest.mark.parametrize(
-    ("names", "phrase"),
-    [
-        (["a.csv", "a.csv"], "a.csv is named twice; its rows would count twice"),
-        (["a.csv", "./a.csv"], "./a.csv is a.csv, which is named already; its rows"),
-        (["a.csv", "link.csv"], "link.csv is a.csv, which is named already; its rows"),
-        (["?.csv", "b*"], "b.csv is named twice; its rows would count twice"),
-    ],
-)
-def test_no_row_of_a_file_of_this_host_is_read_twice(
-    objects: UserObjects, cloud: Cloud, here: Path, names: list[str], phrase: str
-) -> None:
-    asked = PredictRequest(model="m", csv=tuple(names), output_table="t")
-    with pytest.raises(Refused, match=re.escape(phrase)), uploaded(asked, cloud, job="j", steps=Silent()):
-        pass
-    with pytest.raises(Refused, match=re.escape(phrase)):
-        read(objects, *names)
+def test_no_row_of_a_file_of_this_host_is_read_twice(objects: UserObjects, cloud: Cloud, here: Path) -> None:
+    for names, phrase in {
+        ("a.csv", "a.csv"): "a.csv is named twice; its rows would count twice",
+        ("a.csv", "./a.csv"): "./a.csv is a.csv, which is named already; its rows",
+        ("a.csv", "link.csv"): "link.csv is a.csv, which is named already; its rows",
+        ("?.csv", "b*"): "b.csv is named twice; its rows would count twice",
+    }.items():
+        asked = PredictRequest(model="m", csv=names, output_table="t")
+        with pytest.raises(Refused, match=re.escape(phrase)), uploaded(asked, cloud, job="j", steps=Silent()):
+            pass
+        with pytest.raises(Refused, match=re.escape(phrase)):
+            read(objects, *names)
 
 
 def test_training_reads_no_object_twice(objects: UserObjects) -> None:
@@ -112,3 +98,31 @@ def test_names_keep_their_order_wherever_they_lead(objects: UserObjects, cloud: 
         assert [name.rpartition("/")[2] for name in there.csv] == ["b.csv", "a.csv", "a.csv"]
         assert there.csv[1] == url
         cloud.store.delete(list(cloud.store.list_keys(cloud.names.uploads("j"))))
+
+
+def test_a_pattern_leaves_hidden_names_out_unless_it_writes_what_hides_them(objects: UserObjects) -> None:
+    hidden = ("in/.a.csv", "in/_SUCCESS", "in/_tmp/a.csv", "in/_tmp/.a.csv")
+    for key in ("in/a.csv", "in/deep/b.csv", "in_2/c.csv", *hidden):
+        put(objects, key)
+    expected = {
+        "*": ["in/a.csv", "in/deep/b.csv", "in_2/c.csv"],
+        "in/*": ["in/a.csv", "in/deep/b.csv"],
+        "in/?*.csv": ["in/a.csv", "in/deep/b.csv"],
+        "in/[!a]*": ["in/deep/b.csv"],
+        "in/.*": ["in/.a.csv"],
+        "in/_*": ["in/_SUCCESS", "in/_tmp/a.csv"],
+        "in/_t*csv": ["in/_tmp/a.csv"],
+        "in/_tmp/*": ["in/_tmp/a.csv"],
+        "in*/a.csv": ["in/a.csv"],
+        "*_2/*": ["in_2/c.csv"],
+    }
+    found = {it: [one.url.key for one in find_files(objects, [f"s3://{BUCKET}/{it}"])] for it in expected}
+    assert found == expected
+
+
+def test_who_names_a_folder_is_told_its_prefix(objects: UserObjects) -> None:
+    put(objects, "in/a.csv")
+    with pytest.raises(
+        Refused, match=r"s3://named/in is a folder; name what is below it with s3://named/in/\.$"
+    ):
+        find_files(objects, ["s3://named/in"])
