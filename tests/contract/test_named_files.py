@@ -126,3 +126,30 @@ def test_who_names_a_folder_is_told_its_prefix(objects: UserObjects) -> None:
         Refused, match=r"s3://named/in is a folder; name what is below it with s3://named/in/\.$"
     ):
         find_files(objects, ["s3://named/in"])
+
+
+def test_names_that_hold_a_patterns_characters_and_names_that_are_none(
+    objects: UserObjects, cloud: Cloud, here: Path
+) -> None:
+    Path("b[1].csv").write_text("n,t\n3,x\n")
+    url = put(objects, "in/b[1].csv", b"n,t\n4,x\n")
+    put(objects, "in/b1.csv", b"n,t\n5,x\n")
+    assert read(objects, "b[1].csv", url)["n"] == [3, 4]
+    asked = PredictRequest(model="m", csv=("b[1].csv", url), output_table="t")
+    with uploaded(asked, cloud, job="j", steps=Silent()) as there:
+        assert [str(it) for it in find_files(objects, there.csv)] == [*there.csv]
+        cloud.store.delete(list(cloud.store.list_keys(cloud.names.uploads("j"))))
+    for name in ("s3://nam*/a.csv", "s3://[n]/"):
+        with pytest.raises(UsageError, match="has a pattern for its bucket; name each bucket"):
+            find_files(objects, [name])
+    manifest = put(objects, "manifest", b'{"entries": [{"url": "named/in/b1.csv"}]}')
+    with pytest.raises(Refused, match=r"named/in/b1.csv names no object; write s3://BUCKET/KEY\."):
+        find_files(objects, [manifest])
+
+
+def test_training_leaves_objects_without_a_byte_out_as_scoring_does(objects: UserObjects) -> None:
+    empty = put(objects, "in/0.csv", b"")
+    put(objects, "in/a.csv", b"n,t\n4,x\n")
+    assert read(objects, "s3://named/in/")["n"] == read(objects, "s3://named/in/*")["n"] == [4]
+    with pytest.raises(Refused, match="is empty; name a file that has rows"):
+        read(objects, empty)

@@ -64,10 +64,10 @@ class ObjectUrl:
         """Read ``s3://bucket/key``.
 
         Raises:
-            UsageError: it has no bucket or no key.
+            UsageError: it has another scheme, no bucket or no key.
         """
         bucket, _, key = url.removeprefix(SCHEME).partition("/")
-        if not bucket or not key:
+        if not url.startswith(SCHEME) or not bucket or not key:
             raise UsageError(f"{url} names no object; write s3://BUCKET/KEY.")
         return cls(bucket, key)
 

@@ -84,17 +84,19 @@ class UserObjects:
     def matching(self, url: ObjectUrl) -> list[UserObject]:
         """Find the objects whose keys match a pattern, in the order of their keys.
 
-        Notes are left out as below a prefix, unless the pattern writes what such a name begins with.
+        Notes are left out as below a prefix, unless the pattern writes what such a name begins with. An object
+        whose very key the pattern is, is meant alone.
 
         Raises:
             Refused: none does.
         """
         written = [_literal(part) for part in url.key.split("/") if part.startswith(_HIDDEN)]
-        found = [
-            it
-            for it in self._listed(ObjectUrl(url.bucket, _literal(url.key)))
-            if fnmatchcase(it.url.key, url.key) and not _is_hidden(it.url.key, but=written)
-        ]
+        found: list[UserObject] = []
+        for it in self._listed(ObjectUrl(url.bucket, _literal(url.key))):
+            if it.url == url:
+                return [it]
+            if fnmatchcase(it.url.key, url.key) and not _is_hidden(it.url.key, but=written):
+                found.append(it)
         if not found:
             raise Refused(f"No object matches {url}; correct it.")
         return found

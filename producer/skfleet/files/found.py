@@ -56,12 +56,17 @@ def find_named(objects: UserObjects, name: str) -> list[UserObject]:
     if not name.startswith(SCHEME):
         raise UsageError(f"{name} is no address on S3; write s3://BUCKET/KEY.")
     bucket, _, key = name.removeprefix(SCHEME).partition("/")
+    if is_pattern(bucket):
+        raise UsageError(
+            f"{name} has a pattern for its bucket; name each bucket, with a pattern of its keys."
+        )
     if bucket and (not key or key.endswith("/")):
         return objects.below(ObjectUrl(bucket, key))
     url = ObjectUrl.parse(name)
-    if is_pattern(url.key):
-        return objects.matching(url)
-    one = objects.look(url)
+    found = objects.matching(url) if is_pattern(url.key) else [objects.look(url)]
+    if found[0].url != url:
+        return found
+    one = found[0]
     entries = _manifest(objects, one)
     return [one] if entries is None else _of_manifest(objects, one, entries)
 

@@ -22,6 +22,7 @@ from skfleet.inputs.types import check_types
 from skfleet.progress import Steps
 from skfleet_common.aws.user_files import SCHEME, ObjectUrl, UserFiles
 from skfleet_common.aws.user_objects import UserObject, UserObjects
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.files.text_stream import check_encoding
 from skfleet_common.tables.port import Warehouse
 
@@ -97,6 +98,10 @@ def _files(
             found += local_files(name, flag=flag)
     refuse_same(it for it in found if isinstance(it, InputFile))
     refuse_same_objects(it for it in found if isinstance(it, UserObject))
+    # As in what is scored: an object without a byte holds no rows.
+    found = [it for it in found if it.size_bytes]
+    if not found:
+        raise Refused(f"{names[0]} is empty; name a file that has rows.")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skfleet-input-")))
     return [
         it
