@@ -84,8 +84,8 @@ class UserObjects:
     def matching(self, url: ObjectUrl) -> list[UserObject]:
         """Find the objects whose keys match a pattern, in the order of their keys.
 
-        Notes are left out as below a prefix, unless the pattern writes what such a name begins with. An object
-        whose very key the pattern is, is meant alone.
+        Notes are left out as below a prefix, unless the pattern writes what such a name begins with. An
+        object whose very key it is, is meant alone.
 
         Raises:
             Refused: none does.
