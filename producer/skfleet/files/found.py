@@ -57,9 +57,7 @@ def find_named(objects: UserObjects, name: str) -> list[UserObject]:
         raise UsageError(f"{name} is no address on S3; write s3://BUCKET/KEY.")
     bucket, _, key = name.removeprefix(SCHEME).partition("/")
     if is_pattern(bucket):
-        raise UsageError(
-            f"{name} has a pattern for its bucket; name each bucket, with a pattern of its keys."
-        )
+        raise UsageError(f"{name} has a pattern for its bucket; name each bucket, and patterns of its keys.")
     if bucket and (not key or key.endswith("/")):
         return objects.below(ObjectUrl(bucket, key))
     url = ObjectUrl.parse(name)
