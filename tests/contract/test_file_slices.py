@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import ChunkPlan, TableName
 from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, UsageError
-from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.jobs import JobSpec, OutputColumn
 from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
 from skfleet_common.contracts.slices import ObjectSlice
 from skfleet_common.files.reader import SliceReader
@@ -34,6 +35,7 @@ from skfleet_common.files.types import file_column
 from skfleet_common.model.choices import FitChoices, Origin
 from skfleet_common.model.fit import fit_model
 from skfleet_common.tables.port import SourceBatch
+from skfleet_worker.file_source import FileSource
 
 BUCKET = "slices"
 NAME = TableName(schema_name="", name="s3://slices/it")
@@ -328,6 +330,11 @@ def test_columns_may_stand_in_another_order_but_not_be_others(objects: UserObjec
     plan = source.plan(lambda _: 10)
     assert len(plan.chunks) == 1
     assert values(objects, source, plan, "n", "t") == [("1", "x"), ("2", "a, b")]
+    put(objects, "two.csv", b"n;t\n1;x\n")
+    with pytest.raises(
+        Refused, match=r"two.csv is separated by semicolons, and s3://slices/one.csv by commas"
+    ):
+        csv_source(objects, "s3://slices/*.csv")
     put(objects, "two.csv", b"n,u\n1,x\n")
     with pytest.raises(Refused, match=r"one.csv has a column 't' and s3://slices/two.csv has none"):
         csv_source(objects, "s3://slices/*.csv")
@@ -346,6 +353,38 @@ def test_parquet_is_read_by_row_groups_that_are_numbered(objects: UserObjects) -
     found = values(objects, source, plan, "n", "row", "ü 漢", "file")
     expected = [(str(n), str(n + 1), "x", f"s3://slices/{f}.parquet") for f in "12" for n in range(1_000)]
     assert found == expected
+
+
+def test_an_id_that_is_null_or_nan_makes_its_row_unreadable(objects: UserObjects) -> None:
+    raw = io.BytesIO()
+    ids = pa.array([1.5, None, float("nan")])
+    pq.write_table(pa.table({"id": ids, "t": ["nan", "x", "y"]}), raw)
+    url = put(objects, "a.parquet", raw.getvalue())
+    opened = ParquetSource.open(
+        objects, find_files(objects, [url]), name=NAME, manifests=[], id_names=("id", "t")
+    )
+    (chunk,) = opened.plan(lambda _: 10).chunks
+    files = opened.read_from(()).files
+    assert files is not None
+    spec = JobSpec(
+        job="20261123-000000-aaaaaaaa",
+        fleet="local",
+        model="m",
+        digest="0" * 64,
+        table=NAME,
+        id_columns=("id", "t"),
+        split_column="",
+        split_type="",
+        output_table=NAME,
+        output_columns=tuple(OutputColumn(name=it, warehouse_type="text", source="id") for it in ("id", "t")),
+        created_at=datetime.now(UTC),
+        rows=3,
+        chunks=1,
+        files=files,
+    )
+    (batch,) = FileSource(spec, files, objects).read(chunk, features=(), batch_rows=10, carefully=False)
+    assert batch is not None
+    assert batch.unreadable == {1: "its id id is missing", 2: "its id id is NaN"}
 
 
 def test_parquet_files_of_other_types_are_refused_by_name(objects: UserObjects) -> None:

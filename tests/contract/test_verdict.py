@@ -11,7 +11,9 @@ from tests.contract.samples import new_commit
 from tests.contract.stored_jobs import store_job
 
 from skfleet_common.aws.session import Cloud
+from skfleet_common.contracts.file_sources import FileFormat, FilesSource
 from skfleet_common.contracts.jobs import JobRecord, JobSpec
+from skfleet_worker.quarantine import too_many
 from skfleet_worker.verdict import verdict
 
 
@@ -77,3 +79,12 @@ def test_a_run_without_quarantined_rows_names_none_and_needs_no_spec(
     emptied_cloud.tracker.commit(new_commit(job.job, 2, failed=True))
     said = verdict(emptied_cloud, job.job)
     assert said == ("1 of 4 chunks failed. Chunk 2: The connection broke.", "")
+
+
+def test_only_who_can_leave_rows_out_is_told_to(emptied_cloud: Cloud, job: JobRecord) -> None:
+    spec = JobSpec.from_json(emptied_cloud.store.get(emptied_cloud.names.spec(job.job)))
+    for kind, offers in ((None, True), (FileFormat.PARQUET, True), (FileFormat.CSV, False)):
+        files = None if kind is None else FilesSource(format=kind, columns=(), files=1, size_bytes=1)
+        of_kind = spec.model_copy(update={"files": files})
+        said = str(too_many(emptied_cloud, of_kind, [new_commit(job.job, 0, rows_quarantined=2)]))
+        assert ("leave them out with --where" in said) is offers

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from skfleet_common.aws.user_objects import UserObjects
 from skfleet_common.contracts.chunks import Chunk
+from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import JobFailed
 from skfleet_common.contracts.file_sources import FilesSource
 from skfleet_common.contracts.jobs import JobSpec
@@ -18,6 +20,10 @@ from skfleet_common.files.reader import SliceReader
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.asked_outputs import check_outputs, verbatim_names
+
+_FLOATS = {LogicalDtype.FLOAT32, LogicalDtype.FLOAT64}
+#: As Arrow writes it.
+_NAN = "nan"
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,15 @@ class FileSource:
     def _with_ids(self, batch: SourceBatch) -> SourceBatch:
         faults: dict[int, str] = {}
         for name in self.spec.id_columns:
-            nulls = pc.is_null(batch.verbatim.column(name))
-            for place in np.flatnonzero(np.asarray(nulls)).tolist():
-                faults.setdefault(place, f"its id {name} is missing")
+            ids = batch.verbatim.column(name)
+            for lacking, why in ((pc.is_null(ids), "is missing"), (self._is_nan(name, ids), "is NaN")):
+                for place in np.flatnonzero(np.asarray(lacking)).tolist():
+                    faults.setdefault(place, f"its id {name} {why}")
         return replace(batch, unreadable=faults | dict(batch.unreadable)) if faults else batch
+
+    def _is_nan(self, name: str, ids: pa.Array) -> pa.Array:
+        """Give which ids are no number in a column of numbers: they are NULL as features are."""
+        dtype = next((it.carried_as or it.dtype for it in self.files.columns if it.name == name), None)
+        if dtype not in _FLOATS:
+            return pa.repeat(pa.scalar(value=False), len(ids))
+        return pc.fill_null(pc.equal(ids, _NAN), fill_value=False)

@@ -190,4 +190,4 @@ def _check_quarantine(spec: JobSpec, plan: ChunkPlan, commits: Sequence[Commit],
     """
     if sum(commit.rows_quarantined for commit in commits) > spec.max_rejects:
         numbers = SliceNumbers.of(spec.files, plan.chunks, commits)
-        raise too_many(bench.cloud, spec.job, commits, most=spec.max_rejects, numbers=numbers)
+        raise too_many(bench.cloud, spec, commits, numbers=numbers)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.store import NoSuchObject
-from skfleet_common.contracts.jobs import Commit, CommitOutcome
+from skfleet_common.contracts.file_sources import FileFormat
+from skfleet_common.contracts.jobs import Commit, CommitOutcome, JobSpec
 from skfleet_common.model.refusals import counted
 from skfleet_worker.outcomes import TooManyQuarantined
 
@@ -67,7 +68,7 @@ def quarantined_ids(rejected: pa.RecordBatch | pa.Table) -> list[str]:
 
 
 def too_many(
-    cloud: Cloud, job: str, commits: Iterable[Commit], *, most: int, numbers: SliceNumbers | None = None
+    cloud: Cloud, spec: JobSpec, commits: Iterable[Commit], *, numbers: SliceNumbers | None = None
 ) -> TooManyQuarantined:
     """Say how many rows of a job were quarantined and where, and name the first of them."""
     having = [commit for commit in commits if commit.rows_quarantined]
@@ -79,10 +80,12 @@ def too_many(
     chunks = ", ".join(f"chunk {chunk} ({counted(count)})" for chunk, count in by_chunk[:NAMED_AT_MOST])
     others = len(by_chunk) - NAMED_AT_MOST
     chunks += f" and {others} more chunks" if others > 0 else ""
+    # Of the rows of text files, none are left out.
+    is_text = spec.files is not None and spec.files.format is FileFormat.CSV
     return TooManyQuarantined(
         f"{'At least ' if more else ''}{counted(rows)} cannot be read or scored, and --max-rejects allows "
-        f"{most:,}: {chunks}. List them with skfleet rejects {job}; mend them, leave them out with --where, "
-        "or submit again with a higher --max-rejects.",
+        f"{spec.max_rejects:,}: {chunks}. List them with skfleet rejects {spec.job}; mend them, "
+        f"{'' if is_text else 'leave them out with --where, '}or submit again with a higher --max-rejects.",
         naming=f"The first: {'; '.join(first)}." if first else "",
     )
 

@@ -29,9 +29,7 @@ def verdict(cloud: Cloud, job: str) -> tuple[str, str]:
         sentences.append(f"{len(others)} of {chunks} chunks failed. {named}")
     if len(others) < len(failed):
         spec = JobSpec.from_json(cloud.store.get(cloud.names.spec(job)))
-        quarantined = too_many(
-            cloud, job, commits, most=spec.max_rejects, numbers=_numbers(cloud, spec, commits)
-        )
+        quarantined = too_many(cloud, spec, commits, numbers=_numbers(cloud, spec, commits))
         sentences.append(str(quarantined))
         naming = quarantined.naming
     return " ".join(sentences), naming

@@ -64,10 +64,10 @@ class ObjectUrl:
         """Read ``s3://bucket/key``.
 
         Raises:
-            UsageError: it has no bucket or no key.
+            UsageError: it has another scheme, no bucket or no key.
         """
         bucket, _, key = url.removeprefix(SCHEME).partition("/")
-        if not bucket or not key:
+        if not url.startswith(SCHEME) or not bucket or not key:
             raise UsageError(f"{url} names no object; write s3://BUCKET/KEY.")
         return cls(bucket, key)
 
@@ -144,7 +144,7 @@ class UserFiles:
 
     def _no_object(self, url: ObjectUrl) -> Refused:
         if self._keys(url.bucket, f"{url.key.rstrip('/')}/", at_most=1):
-            return Refused(f"{url} is a folder; name its objects, for example {str(url).rstrip('/')}/*.")
+            return Refused(f"{url} is a folder; name what is below it with {str(url).rstrip('/')}/.")
         folder, _, name = url.key.rpartition("/")
         prefix = f"{folder}/" if folder else ""
         others = [key.removeprefix(prefix) for key in self._keys(url.bucket, prefix, at_most=_SUGGESTED_FROM)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -84,11 +84,19 @@ class UserObjects:
     def matching(self, url: ObjectUrl) -> list[UserObject]:
         """Find the objects whose keys match a pattern, in the order of their keys.
 
+        Notes are left out as below a prefix, unless the pattern writes what such a name begins with. An
+        object whose very key it is, is meant alone.
+
         Raises:
             Refused: none does.
         """
-        prefix = url.key[: min(url.key.find(mark) for mark in "*?[" if mark in url.key)]
-        found = [it for it in self._listed(ObjectUrl(url.bucket, prefix)) if fnmatchcase(it.url.key, url.key)]
+        written = [_literal(part) for part in url.key.split("/") if part.startswith(_HIDDEN)]
+        found: list[UserObject] = []
+        for it in self._listed(ObjectUrl(url.bucket, _literal(url.key))):
+            if it.url == url:
+                return [it]
+            if fnmatchcase(it.url.key, url.key) and not _is_hidden(it.url.key, but=written):
+                found.append(it)
         if not found:
             raise Refused(f"No object matches {url}; correct it.")
         return found
@@ -226,5 +234,11 @@ class RangedStream(io.RawIOBase):
             self._body = None
 
 
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(_HIDDEN) for part in name.split("/"))
+def _literal(pattern: str) -> str:
+    """Give what every match of a pattern begins with."""
+    return pattern[: min((pattern.find(mark) for mark in "*?[" if mark in pattern), default=len(pattern))]
+
+
+def _is_hidden(name: str, *, but: Sequence[str] = ()) -> bool:
+    parts = (part for part in name.split("/") if part.startswith(_HIDDEN))
+    return any(not part.startswith(tuple(but)) for part in parts)

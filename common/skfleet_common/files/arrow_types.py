@@ -71,7 +71,8 @@ def as_read(array: pa.Array, dtype: LogicalDtype, *, column: str, label: str) ->
     except pa.ArrowInvalid as exc:
         what = "integers beyond 64 bits" if dtype is LogicalDtype.INTEGER else "moments beyond all calendars"
         raise Refused(
-            f"{label}: column {column!r} holds {what}; correct them, or leave it out with --exclude {column}."
+            f"{label}: column {column!r} holds {what}; correct them, or train without it "
+            f"(--exclude {column})."
         ) from exc
 
 

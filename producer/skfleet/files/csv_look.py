@@ -11,7 +11,7 @@ from functools import partial
 import pyarrow as pa
 
 from skfleet.files.found import THREADS
-from skfleet.inputs.dialect import dialect_of
+from skfleet.inputs.dialect import dialect_of, spoken
 from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.contracts.file_sources import CsvDialect
@@ -63,7 +63,7 @@ def look_at(
     with ThreadPoolExecutor(THREADS) as pool:
         looks = list(pool.map(partial(_look, objects, dialect), files))
     for other in looks[1:]:
-        _refuse_other_columns(other, looks[0])
+        _refuse_other_columns(other, looks[0], delimiter=dialect.delimiter)
     return dialect, looks
 
 
@@ -119,9 +119,17 @@ def _whole_because(head: Head, dialect: CsvDialect) -> str | None:
     return None if check.is_well_formed else "double quotes stand within fields"
 
 
-def _refuse_other_columns(other: CsvLook, first: CsvLook) -> None:
+def _refuse_other_columns(other: CsvLook, first: CsvLook, *, delimiter: str) -> None:
     different = set(other.names) ^ set(first.names)
     if different:
+        own = dialect_of(
+            other.head.decoded, delimiter=None, label=str(other.found), whole=other.head.is_whole
+        )
+        if set(own.names) == set(first.names):
+            raise Refused(
+                f"{other.found} is separated by {spoken(own.delimiter)}, and {first.found} by "
+                f"{spoken(delimiter)}; files that are read together must have the same delimiter."
+            )
         name = min(different)
         has, lacks = (other, first) if name in other.names else (first, other)
         raise Refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,23 +30,41 @@ def find_files(objects: UserObjects, names: Sequence[str]) -> list[UserObject]:
         Refused: there is none, one is named twice, or a manifest names what is not there.
         UsageError: a name is no S3 address.
     """
-    found = [it for name in names for it in _found(objects, name)]
-    twice = [url for url, times in Counter(str(it) for it in found).items() if times > 1]
-    if twice:
-        raise Refused(f"{twice[0]} is named twice, and its rows would be scored twice; name it once.")
+    found = [it for name in names for it in find_named(objects, name)]
+    refuse_same_objects(found)
     return found
 
 
-def _found(objects: UserObjects, name: str) -> list[UserObject]:
+def refuse_same_objects(found: Iterable[UserObject]) -> None:
+    """Refuse an object that is there twice.
+
+    Raises:
+        Refused: its rows would count twice.
+    """
+    twice = [url for url, times in Counter(str(it) for it in found).items() if times > 1]
+    if twice:
+        raise Refused(f"{twice[0]} is named twice; its rows would count twice, so name it once.")
+
+
+def find_named(objects: UserObjects, name: str) -> list[UserObject]:
+    """Give every object that one name stands for, in order.
+
+    Raises:
+        Refused: there is none, or a manifest names what is not there.
+        UsageError: the name is no S3 address.
+    """
     if not name.startswith(SCHEME):
         raise UsageError(f"{name} is no address on S3; write s3://BUCKET/KEY.")
     bucket, _, key = name.removeprefix(SCHEME).partition("/")
+    if is_pattern(bucket):
+        raise UsageError(f"{name} has a pattern for its bucket; name each bucket, and patterns of its keys.")
     if bucket and (not key or key.endswith("/")):
         return objects.below(ObjectUrl(bucket, key))
     url = ObjectUrl.parse(name)
-    if is_pattern(url.key):
-        return objects.matching(url)
-    one = objects.look(url)
+    found = objects.matching(url) if is_pattern(url.key) else [objects.look(url)]
+    if found[0].url != url:
+        return found
+    one = found[0]
     entries = _manifest(objects, one)
     return [one] if entries is None else _of_manifest(objects, one, entries)
 

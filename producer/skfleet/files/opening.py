@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from skfleet.files.csv_source import CsvAsked, CsvSource
 from skfleet.files.found import find_files
 from skfleet.files.parquet_source import ParquetSource
+from skfleet.files.target import FilesTarget
 from skfleet.inputs.dialect import check_delimiter
 from skfleet.inputs.types import check_types
 from skfleet.request import PredictRequest
@@ -25,8 +26,12 @@ def open_files(
 
     Raises:
         Refused: there is none, or they are not what they should be.
+        UsageError: one lies below the output.
     """
-    found = [it for it in find_files(objects, request.files) if it.size_bytes]
+    named = find_files(objects, request.files)
+    if request.output:
+        FilesTarget.of(request, objects).refuse_sources(named)
+    found = [it for it in named if it.size_bytes]
     if not found:
         raise Refused(f"{request.files[0]} is empty; name a file that has rows.")
     more = f" and {len(request.files) - 1} more" if len(request.files) > 1 else ""

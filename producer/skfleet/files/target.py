@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skfleet.inputs.files import is_pattern
 from skfleet.request import PredictRequest
 from skfleet_common.aws.user_files import SCHEME, ObjectUrl
-from skfleet_common.aws.user_objects import UserObjects
+from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import TableName
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.file_sources import FileFormat, FilesOutput
@@ -47,12 +47,21 @@ class FilesTarget:
         """Which files."""
         return self.output
 
-    def check(self, columns: Sequence[OutputColumn], *, source: TableName) -> TableName:
-        """Refuse a prefix that files are read from, or that holds what is not to be replaced."""
-        del columns
-        if source.name.startswith(self.output.uri):
+    def refuse_sources(self, found: Iterable[UserObject]) -> None:
+        """Refuse a prefix that files are read from: what is replaced there must not be what is scored.
+
+        Raises:
+            UsageError: an object that is read lies below it.
+        """
+        source = next((it for it in found if str(it).startswith(self.output.uri)), None)
+        if source is not None:
             raise UsageError(
-                f"The files to score lie below the output {self.output.uri}; name another with --output."
+                f"{source}, which is to be scored, lies below the output {self.output.uri}; name another "
+                "with --output."
             )
+
+    def check(self, columns: Sequence[OutputColumn], *, source: TableName) -> TableName:
+        """Refuse a prefix that holds what is not to be replaced."""
+        del columns, source
         check_vacant(self.objects, ObjectUrl.parse(self.output.uri), if_exists=self.if_exists)
         return TableName(schema_name="", name=self.output.uri)

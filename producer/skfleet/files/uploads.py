@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from skfleet.inputs.files import InputFile, local_files
+from skfleet.inputs.files import InputFile, local_files, refuse_same
 from skfleet.inputs.frame_input import FrameInput
 from skfleet.progress import Silent, Steps
 from skfleet.request import PredictRequest
@@ -44,7 +44,7 @@ def frame_file(frame: Any) -> Iterator[Path]:
 def with_content(request: PredictRequest) -> PredictRequest:
     """Give a request that says what its files on this host hold, so that others of their names are others."""
     digests = []
-    for file in _local(request):
+    for file in _files(_named(request)):
         with file.path.open("rb") as opened:
             digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
     return replace(request, content=tuple(digests)) if digests else request
@@ -56,21 +56,25 @@ def uploaded(request: PredictRequest, cloud: Cloud, *, job: str, steps: Steps) -
 
     They stay there for the job, unless the block ends with an error.
     """
-    files = _local(request)
+    named = _named(request)
+    files = _files(named)
     if not files:
         yield request
         return
     writes = UserWrites(UserFiles(cloud.store.client, cloud.store.where))
     folder = ObjectUrl(cloud.store.bucket, cloud.names.uploads(job))
-    urls: dict[str, list[str]] = {}
+    keys = iter(_keys(folder.key, files))
+    there: list[str] = []
     try:
-        for file, key in zip(files, _keys(folder.key, files), strict=True):
-            url = ObjectUrl(folder.bucket, key)
-            _copy(file, writes, url, steps)
-            urls.setdefault(file.label, []).append(str(url))
-        yield replace(
-            request, csv=_placed(request.csv, files, urls), parquet=_placed(request.parquet, files, urls)
-        )
+        for name, those in named:
+            for file in those:
+                url = ObjectUrl(folder.bucket, next(keys))
+                _copy(file, writes, url, steps)
+                there.append(str(url))
+            if not those:
+                there.append(name)
+        names = tuple(there)
+        yield replace(request, csv=names) if request.csv else replace(request, parquet=names)
     except BaseException:
         # What is left then, clean-up finds.
         with suppress(SkfleetError):
@@ -78,18 +82,18 @@ def uploaded(request: PredictRequest, cloud: Cloud, *, job: str, steps: Steps) -
         raise
 
 
-def _local(request: PredictRequest) -> list[InputFile]:
+def _named(request: PredictRequest) -> list[tuple[str, list[InputFile]]]:
+    """Give each name with its files of this host: none, where it is an address on S3."""
     flag = "--csv" if request.csv else "--parquet"
-    return [
-        file for name in request.files if not name.startswith(SCHEME) for file in local_files(name, flag=flag)
+    named = [
+        (name, [] if name.startswith(SCHEME) else local_files(name, flag=flag)) for name in request.files
     ]
+    refuse_same(_files(named))
+    return named
 
 
-def _placed(names: Sequence[str], files: Sequence[InputFile], urls: dict[str, list[str]]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    remote = [name for name in names if name.startswith(SCHEME)]
-    return (*(url for label in dict.fromkeys(file.label for file in files) for url in urls[label]), *remote)
+def _files(named: Sequence[tuple[str, list[InputFile]]]) -> list[InputFile]:
+    return [file for _, files in named for file in files]
 
 
 def _keys(prefix: str, files: Sequence[InputFile]) -> list[str]:

@@ -44,7 +44,12 @@ class Dialect:
         """What a person should know of it; None if it is the usual one."""
         if self.delimiter == ",":
             return None
-        return f"separated by {_NAMES.get(self.delimiter, repr(self.delimiter))}"
+        return f"separated by {spoken(self.delimiter)}"
+
+
+def spoken(delimiter: str) -> str:
+    """Give a delimiter in words."""
+    return _NAMES.get(delimiter, repr(delimiter))
 
 
 def check_delimiter(text: str) -> str:

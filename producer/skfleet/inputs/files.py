@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -45,6 +45,23 @@ def local_files(text: str, *, flag: str) -> list[InputFile]:
             raise Refused(f"No file matches {text}; correct {flag}.")
         return [_file(Path(name), name, flag=flag) for name in found]
     return [_file(path, text, flag=flag)]
+
+
+def refuse_same(files: Iterable[InputFile]) -> None:
+    """Refuse a file that is there twice, by whatever paths.
+
+    Raises:
+        Refused: its rows would count twice.
+    """
+    known: dict[tuple[int, int], str] = {}
+    for file in files:
+        status = file.path.stat()
+        identity = (status.st_dev, status.st_ino)
+        first = known.get(identity)
+        if first is not None:
+            said = "is named twice" if first == file.label else f"is {first}, which is named already"
+            raise Refused(f"{file.label} {said}; its rows would count twice, so name it once.")
+        known[identity] = file.label
 
 
 def _file(path: Path, label: str, *, flag: str) -> InputFile:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from skfleet.files.found import find_files
+from skfleet.files.found import find_named, refuse_same_objects
 from skfleet.inputs.asked import InputAsked
 from skfleet.inputs.csv_input import CsvInput, CsvOptions
 from skfleet.inputs.dialect import check_delimiter
-from skfleet.inputs.files import InputFile, local_files
+from skfleet.inputs.files import InputFile, local_files, refuse_same
 from skfleet.inputs.frame_input import FrameInput
 from skfleet.inputs.parquet_input import ParquetInput
 from skfleet.inputs.port import TrainingInput
@@ -20,8 +20,9 @@ from skfleet.inputs.sample import Sample
 from skfleet.inputs.table_input import TableInput
 from skfleet.inputs.types import check_types
 from skfleet.progress import Steps
-from skfleet_common.aws.user_files import SCHEME, UserFiles
-from skfleet_common.aws.user_objects import UserObjects
+from skfleet_common.aws.user_files import SCHEME, ObjectUrl, UserFiles
+from skfleet_common.aws.user_objects import UserObject, UserObjects
+from skfleet_common.contracts.errors import Refused
 from skfleet_common.files.text_stream import check_encoding
 from skfleet_common.tables.port import Warehouse
 
@@ -89,22 +90,28 @@ def _files(
     stack: ExitStack,
     steps: Steps,
 ) -> list[InputFile]:
-    found: list[InputFile] = []
+    found: list[InputFile | UserObject] = []
     for name in names:
         if name.startswith(SCHEME):
-            found += _downloaded(open_files(), name, stack=stack, steps=steps)
+            found += find_named(UserObjects(open_files()), name)
         else:
             found += local_files(name, flag=flag)
-    return found
-
-
-def _downloaded(files: UserFiles, name: str, *, stack: ExitStack, steps: Steps) -> list[InputFile]:
-    urls = [it.url for it in find_files(UserObjects(files), [name])]
+    refuse_same(it for it in found if isinstance(it, InputFile))
+    refuse_same_objects(it for it in found if isinstance(it, UserObject))
+    # As in what is scored: an object without a byte holds no rows.
+    found = [it for it in found if it.size_bytes]
+    if not found:
+        raise Refused(f"{names[0]} is empty; name a file that has rows.")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skfleet-input-")))
-    found: list[InputFile] = []
-    for number, url in enumerate(urls):
-        path = folder / str(number)
-        with steps.step(f"Downloading {url.key.rpartition('/')[2]}", unit="bytes") as step:
-            size = files.download(url, path, on_bytes=step.reach)
-        found.append(InputFile(path=path, label=str(url), size_bytes=size))
-    return found
+    return [
+        it
+        if isinstance(it, InputFile)
+        else _downloaded(open_files(), it.url, folder / str(number), steps=steps)
+        for number, it in enumerate(found)
+    ]
+
+
+def _downloaded(files: UserFiles, url: ObjectUrl, path: Path, *, steps: Steps) -> InputFile:
+    with steps.step(f"Downloading {url.key.rpartition('/')[2]}", unit="bytes") as step:
+        size = files.download(url, path, on_bytes=step.reach)
+    return InputFile(path=path, label=str(url), size_bytes=size)
