@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,11 +31,14 @@ from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceCha
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
 from skfleet_common.contracts.slices import ByteRange, ObjectSlice
+from skfleet_common.files.head import HEAD_BYTES
 from skfleet_common.files.reader import SliceReader
 from skfleet_common.files.types import file_column
 from skfleet_common.model.choices import FitChoices, Origin
 from skfleet_common.model.fit import fit_model
 from skfleet_common.tables.port import SourceBatch
+from skfleet_worker.file_source import FileSource
+from skfleet_worker.sources import Sources
 
 BUCKET = "slices"
 NAME = TableName(schema_name="", name="s3://slices/it")
@@ -193,6 +197,40 @@ def test_a_file_whose_rows_no_window_holds_is_read_whole_and_says_so() -> None:
         assert len(source.plan(lambda _: 1).chunks) == 1
         assert "its rows are too long for 1 MB of them to tell where they end" in source.notes[0]
         assert store.sent_bytes < 17 * MEGABYTE + 600_000
+
+
+def test_a_slice_is_one_request_and_the_header_at_most_one_more_for_all_of_them() -> None:
+    with sparse_store(20_000) as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        plan = source.plan(lambda _: 3_000)
+        files = source.read_from(()).files
+        assert files is not None
+        ranges = [chunk.range for chunk in plan.chunks if isinstance(chunk.range, ObjectSlice)]
+        assert len(ranges) == 7
+        for order, more in ((ranges, 0), (ranges[::-1], 1)):
+            store.requests.clear()
+            store.sent_bytes = 0
+            reader = SliceReader(objects, files)
+            read = [
+                batch.verbatim.num_rows
+                for within in order
+                for batch in reader.read(within, features=(), verbatim=("id",))
+            ]
+            assert sum(read) == store.rows
+            assert len(store.requests) == len(ranges) + more
+            assert store.sent_bytes == store.size_bytes + more * HEAD_BYTES
+
+
+def test_a_worker_remembers_the_headers_of_a_job_for_its_next_chunk(cloud: Cloud) -> None:
+    stored = Path(__file__).parent / "fixtures" / "v4" / "job_spec_of_texts.json"
+    cloud.store.put(cloud.names.spec("remembered"), stored.read_bytes())
+    no_table: Any = None
+    sources = Sources(cloud, no_table)
+    first, second = sources.of("remembered"), sources.of("remembered")
+    assert isinstance(first, FileSource)
+    assert isinstance(second, FileSource)
+    assert first.reader is second.reader
 
 
 @pytest.mark.parametrize("rows", [2_500_000, pytest.param(17_000_000, marks=pytest.mark.slow)])
