@@ -28,6 +28,7 @@ class SparseStore:
     header: bytes = HEADER
     #: Gives a row by its number; all are of one size.
     row: Callable[[int], bytes] = row
+    row_bytes: int = ROW_BYTES
     url: str = ""
     etag: str = ETAG
     sent_bytes: int = 0
@@ -35,25 +36,29 @@ class SparseStore:
 
     @property
     def size_bytes(self) -> int:
-        return len(self.header) + self.rows * ROW_BYTES
+        return len(self.header) + self.rows * self.row_bytes
 
     def content(self, first: int, stop: int) -> bytes:
         """Give the bytes ``[first, stop)`` of the file."""
         header = len(self.header)
-        begin = max(0, (first - header) // ROW_BYTES)
-        end = (stop - header) // ROW_BYTES + 1
+        begin = max(0, (first - header) // self.row_bytes)
+        end = (stop - header) // self.row_bytes + 1
         rows = b"".join(self.row(number) for number in range(begin, max(begin, end)))
-        start = header + begin * ROW_BYTES if begin else 0
+        start = header + begin * self.row_bytes if begin else 0
         whole = rows if begin else self.header + rows
         return whole[first - start : stop - start]
 
 
 @contextmanager
 def sparse_store(
-    rows: int, *, header: bytes = HEADER, row: Callable[[int], bytes] = row
+    rows: int,
+    *,
+    header: bytes = HEADER,
+    row: Callable[[int], bytes] = row,
+    row_bytes: int = ROW_BYTES,
 ) -> Iterator[SparseStore]:
     """Serve the file under every key."""
-    store = SparseStore(rows, header, row)
+    store = SparseStore(rows, header, row, row_bytes)
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ ROW_BYTES = 1_000
 BATCH_ROWS = 2_000
 MEGABYTE = 1_000_000
 SMALL_MEGABYTES = 6
-#: What the blocks take that Arrow has read ahead (32 of 1 MB), their texts, and what allocators keep.
-MOST_GROWTH = 80 * MEGABYTE
-#: What a process may hold, whatever the file's size.
+#: What the blocks take that Arrow has read ahead (32 of 1 MB), and what allocators keep: 47 MB were measured
+#: for a CSV file of 1 GB, 3 MB for a Parquet file.
+MOST_GROWTH = 64 * MEGABYTE
+#: What a process may ask for, whatever the file's size.
 MOST_BYTES = 1_000 * MEGABYTE
 
 COLUMNS = ("id", "miles", "note")
@@ -75,9 +76,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scored(endpoint: str, name: str, folder: Path) -> dict[str, Any]:
-    """Score a file in a process of its own, and give its rows and the most bytes that it held."""
-    words = [endpoint, f"s3://larger/{name}", str(folder), str(BATCH_ROWS), str(MOST_BYTES)]
+def scored(endpoint: str, names: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """Score files in a process of their own; gives the rows of each, and the most bytes held until then."""
+    words = [endpoint, str(folder), str(BATCH_ROWS), str(MOST_BYTES), *names]
     done = subprocess.run(
         [sys.executable, "-m", "tests.contract.scoring_process", *words],
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -86,20 +87,19 @@ def scored(endpoint: str, name: str, folder: Path) -> dict[str, Any]:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: list[dict[str, Any]] = json.loads(done.stdout)
     return answer
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("megabytes", [120, pytest.param(1_024, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("megabytes", [80, pytest.param(1_024, marks=pytest.mark.slow)])
 def test_a_process_needs_no_more_memory_for_a_larger_file(
     bundle: Path, tmp_path: Path, kind: str, megabytes: int
 ) -> None:
-    peaks = []
+    sizes = (SMALL_MEGABYTES, megabytes)
+    for size in sizes:
+        write(tmp_path / f"{size}.{kind}", kind, size)
     with disk_store(tmp_path) as endpoint:
-        for size in (SMALL_MEGABYTES, megabytes):
-            write(tmp_path / f"{size}.{kind}", kind, size)
-            done = scored(endpoint, f"{size}.{kind}", bundle)
-            assert done["rows"] == size * MEGABYTE // ROW_BYTES
-            peaks.append(done["peak"])
-    assert peaks[1] - peaks[0] < MOST_GROWTH < (megabytes - SMALL_MEGABYTES) * MEGABYTE
+        small, large = scored(endpoint, [f"s3://larger/{size}.{kind}" for size in sizes], bundle)
+    assert [small["rows"], large["rows"]] == [size * MEGABYTE // ROW_BYTES for size in sizes]
+    assert large["peak"] - small["peak"] < MOST_GROWTH < (megabytes - SMALL_MEGABYTES) * MEGABYTE

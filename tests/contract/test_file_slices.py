@@ -7,6 +7,8 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ from tests.contract.aws_emulator import new_settings
 from tests.contract.scripted_endpoint import Answer, scripted_endpoint
 from tests.contract.sparse_store import ROW_BYTES, row, sparse_store
 
-from skfleet.files import found
+from skfleet.files import cutting, found
 from skfleet.files.csv_source import CsvAsked, CsvSource
 from skfleet.files.found import find_files
 from skfleet.files.parquet_source import ParquetSource
@@ -29,13 +31,15 @@ from skfleet_common.contracts.columns import LogicalDtype
 from skfleet_common.contracts.errors import EnvironmentFault, Refused, SourceChanged, UsageError
 from skfleet_common.contracts.jobs import JobSpec, OutputColumn
 from skfleet_common.contracts.messages import MAX_MESSAGE_BYTES, ChunkMessage, encode
-from skfleet_common.contracts.slices import ObjectSlice
+from skfleet_common.contracts.slices import ByteRange, ObjectSlice
+from skfleet_common.files.head import HEAD_BYTES
 from skfleet_common.files.reader import SliceReader
 from skfleet_common.files.types import file_column
 from skfleet_common.model.choices import FitChoices, Origin
 from skfleet_common.model.fit import fit_model
 from skfleet_common.tables.port import SourceBatch
 from skfleet_worker.file_source import FileSource
+from skfleet_worker.sources import Sources
 
 BUCKET = "slices"
 NAME = TableName(schema_name="", name="s3://slices/it")
@@ -135,6 +139,99 @@ def test_a_plan_of_ten_gigabytes_that_cannot_be_cut_reads_windows_alone(
         assert len(plan.chunks) == 1
         assert source.notes == [f"s3://sparse/flights.csv is read whole, by one worker each: {why}."]
         assert store.sent_bytes < most_bytes
+
+
+def long_row(number: int, *, row_bytes: int) -> bytes:
+    """Give a row that is longer than what is read of a file's beginning, or nearly."""
+    return (b'%d,1.25,"' % number).ljust(row_bytes - 2, b"x") + b'"\n'
+
+
+MEGABYTE = 1024**2
+#: A cap that takes a test no time to reach.
+CAP_BYTES = 8 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunk_rows", "most_bytes", "most_slice_bytes"),
+    [
+        # No row is complete in the head; a slice is as large as the window that its end is looked for in.
+        ((18 * MEGABYTE, 300_000), 1_000, 0, 18 * MEGABYTE),
+        ((18 * MEGABYTE, 300_000), 1, 18 * MEGABYTE, 1.5 * MEGABYTE),
+        ((10 * 1024 * MEGABYTE, 300_000), 8_000, 5 * MEGABYTE, 2_400 * MEGABYTE),
+        ((10 * 1024 * MEGABYTE, 300_000), 1, CAP_BYTES, 1_800 * MEGABYTE),
+        # Rows that are short, and chunks that are shorter than any sense.
+        ((10 * 1024 * MEGABYTE, 4_000), 1, CAP_BYTES, 64 * MEGABYTE),
+    ],
+)
+def test_what_a_plan_reads_is_capped_whatever_rows_and_chunks_are(
+    shape: tuple[int, int],
+    chunk_rows: int,
+    most_bytes: int,
+    most_slice_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size_bytes, row_bytes = shape
+    if most_bytes == CAP_BYTES:
+        monkeypatch.setattr(cutting, "PLAN_BYTES", CAP_BYTES)
+    make = partial(long_row, row_bytes=row_bytes)
+    with sparse_store(size_bytes // row_bytes, row=make, row_bytes=row_bytes) as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        plan = source.plan(lambda _: chunk_rows)
+        assert plan.rows == pytest.approx(store.rows, rel=0.2)
+        # The head is read twice: for the dialect, and as every file's.
+        assert store.sent_bytes < most_bytes + 600_000
+        parts = [chunk.range.parts[0].span for chunk in plan.chunks if isinstance(chunk.range, ObjectSlice)]
+        spans = [(span.first, span.stop) for span in parts if isinstance(span, ByteRange)]
+        assert [first for first, _ in spans] == [0, *(stop for _, stop in spans[:-1])]
+        assert max(stop - first for first, stop in spans) <= most_slice_bytes
+        assert all((stop - len(store.header)) % row_bytes == 0 for _, stop in spans)
+        is_coarse = most_bytes == CAP_BYTES
+        assert [("larger slices than --chunk-rows" in note) for note in source.notes] == [True] * is_coarse
+
+
+def test_a_file_whose_rows_no_window_holds_is_read_whole_and_says_so() -> None:
+    make = partial(long_row, row_bytes=700_000)
+    with sparse_store(100, row=make, row_bytes=700_000) as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        assert len(source.plan(lambda _: 1).chunks) == 1
+        assert "its rows are too long for 1 MB of them to tell where they end" in source.notes[0]
+        assert store.sent_bytes < 17 * MEGABYTE + 600_000
+
+
+def test_a_slice_is_one_request_and_the_header_at_most_one_more_for_all_of_them() -> None:
+    with sparse_store(20_000) as store:
+        objects = UserObjects(UserFiles(open_clients(new_settings(store.url)).s3, store.url))
+        source = csv_source(objects, "s3://sparse/flights.csv")
+        plan = source.plan(lambda _: 3_000)
+        files = source.read_from(()).files
+        assert files is not None
+        ranges = [chunk.range for chunk in plan.chunks if isinstance(chunk.range, ObjectSlice)]
+        assert len(ranges) == 7
+        for order, more in ((ranges, 0), (ranges[::-1], 1)):
+            store.requests.clear()
+            store.sent_bytes = 0
+            reader = SliceReader(objects, files)
+            read = [
+                batch.verbatim.num_rows
+                for within in order
+                for batch in reader.read(within, features=(), verbatim=("id",))
+            ]
+            assert sum(read) == store.rows
+            assert len(store.requests) == len(ranges) + more
+            assert store.sent_bytes == store.size_bytes + more * HEAD_BYTES
+
+
+def test_a_worker_remembers_the_headers_of_a_job_for_its_next_chunk(cloud: Cloud) -> None:
+    stored = Path(__file__).parent / "fixtures" / "v4" / "job_spec_of_texts.json"
+    cloud.store.put(cloud.names.spec("remembered"), stored.read_bytes())
+    no_table: Any = None
+    sources = Sources(cloud, no_table)
+    first, second = sources.of("remembered"), sources.of("remembered")
+    assert isinstance(first, FileSource)
+    assert isinstance(second, FileSource)
+    assert first.reader is second.reader
 
 
 @pytest.mark.parametrize("rows", [2_500_000, pytest.param(17_000_000, marks=pytest.mark.slow)])

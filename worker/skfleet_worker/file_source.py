@@ -32,7 +32,13 @@ class FileSource:
 
     spec: JobSpec
     files: FilesSource
-    objects: UserObjects
+    #: One for all chunks, for it remembers headers.
+    reader: SliceReader
+
+    @classmethod
+    def of(cls, spec: JobSpec, files: FilesSource, objects: UserObjects) -> FileSource:
+        """Give the source of a job that reads files."""
+        return cls(spec, files, SliceReader(objects, files))
 
     def check(self, manifests: Sequence[FeatureManifest]) -> None:
         """Refuse a spec whose files are not what its models want; of the files themselves, reading tells.
@@ -56,7 +62,7 @@ class FileSource:
         del carefully  # a value of a file fails nothing but its row
         if not isinstance(chunk.range, ObjectSlice):
             raise JobFailed("The job's stored plan is that of a table; submit the job again.")
-        batches = SliceReader(self.objects, self.files).read(
+        batches = self.reader.read(
             chunk.range, features=features, verbatim=verbatim_names(self.spec), batch_rows=batch_rows
         )
         return (self._with_ids(batch) for batch in batches)

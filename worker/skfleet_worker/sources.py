@@ -49,13 +49,17 @@ class Source(Protocol):
 
 
 class Sources:
-    """The sources of jobs. A table is looked at for every chunk: it may change while its job runs."""
+    """The sources of jobs. A table is looked at for every chunk: it may change while its job runs.
+
+    A job's files are pinned, and what was read of their headers is kept for its next chunk.
+    """
 
     def __init__(self, cloud: Cloud, warehouse: Warehouse, seating: Seating | None = None) -> None:
         self._cloud = cloud
         self._warehouse = warehouse
         self._seating = seating
         self._specs: OrderedDict[str, JobSpec] = OrderedDict()
+        self._files: OrderedDict[str, FileSource] = OrderedDict()
 
     def of(self, job: str) -> Source:
         """Give a job's source.
@@ -66,8 +70,12 @@ class Sources:
         spec = self.spec(job)
         if spec.files is None:
             return TableSource.find(spec, self._warehouse, self._seating)
-        files = UserFiles(self._cloud.store.client, self._cloud.store.where)
-        return FileSource(spec, spec.files, UserObjects(files))
+        if job not in self._files:
+            files = UserFiles(self._cloud.store.client, self._cloud.store.where)
+            self._files[job] = FileSource.of(spec, spec.files, UserObjects(files))
+            if len(self._files) > KEPT:
+                self._files.popitem(last=False)
+        return self._files[job]
 
     def spec(self, job: str) -> JobSpec:
         """Give a job's spec, without a look at its source."""

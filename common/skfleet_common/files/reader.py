@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from skfleet_common.contracts.file_sources import CsvDialect, FilesSource
 from skfleet_common.contracts.slices import ByteRange, ObjectPart, ObjectSlice, RowGroups
 from skfleet_common.files.columns_read import CsvColumns, ParquetColumns, ReadColumns
 from skfleet_common.files.csv_rows import CsvPart
-from skfleet_common.files.head import read_head
+from skfleet_common.files.head import HEAD_BYTES, read_head
 from skfleet_common.files.header import Header, read_header
 from skfleet_common.files.parquet_file import open_parquet, row_batches
 from skfleet_common.files.text_stream import TextStream
@@ -26,7 +26,7 @@ _HEADERS = 64
 
 @dataclass(frozen=True)
 class SliceReader:
-    """Reads the slices of one job's files; memory does not grow with them."""
+    """Reads the slices of one job's files, and remembers their headers; memory does not grow with them."""
 
     objects: UserObjects
     source: FilesSource
@@ -66,22 +66,25 @@ class SliceReader:
     def _csv(self, part: ObjectPart, wanted: ReadColumns) -> Iterator[SourceBatch]:
         found = UserObject.of(part)
         dialect = self.source.dialect or CsvDialect()
-        header = self._header(found, dialect)
-        stored = wanted.stored_names
-        missing = next((name for name in stored if name not in header.names), None)
-        if missing is not None:
-            raise SourceChanged(f"{part.uri} has no column {missing}; submit the job again.")
-        columns = CsvColumns(wanted, part, dialect.null_texts)
-        rows = CsvPart(
-            label=part.uri if part.is_first else f"{part.uri} from byte {part.span.first:,} on",
-            open=partial(self._text, found, part, dialect),
-            delimiter=dialect.delimiter,
-            names=header.names,
-            skipped_bytes=header.text_bytes if part.is_first else 0,
-            is_cut=not part.is_first or part.span.stop < part.size_bytes,
-        )
-        for batch in rows.rows(stored):
-            yield columns.batch(batch)
+        with ExitStack() as opened:
+            # What begins with the file begins with its header: nothing is asked for twice.
+            begun = [opened.enter_context(self._text(found, part, dialect))] if part.is_first else []
+            header = self._header(found, dialect, begun[0] if begun else None)
+            stored = wanted.stored_names
+            missing = next((name for name in stored if name not in header.names), None)
+            if missing is not None:
+                raise SourceChanged(f"{part.uri} has no column {missing}; submit the job again.")
+            columns = CsvColumns(wanted, part, dialect.null_texts)
+            rows = CsvPart(
+                label=part.uri if part.is_first else f"{part.uri} from byte {part.span.first:,} on",
+                open=lambda: begun.pop() if begun else self._text(found, part, dialect),
+                delimiter=dialect.delimiter,
+                names=header.names,
+                skipped_bytes=header.text_bytes if part.is_first else 0,
+                is_cut=not part.is_first or part.span.stop < part.size_bytes,
+            )
+            for batch in rows.rows(stored):
+                yield columns.batch(batch)
 
     def _parquet(
         self, part: ObjectPart, span: RowGroups, wanted: ReadColumns, batch_rows: int
@@ -105,13 +108,17 @@ class SliceReader:
             is_start=part.is_first,
         )
 
-    def _header(self, found: UserObject, dialect: CsvDialect) -> Header:
+    def _header(self, found: UserObject, dialect: CsvDialect, begun: TextStream | None) -> Header:
+        """Give a file's header, from the beginning of its text if that is at hand."""
         key = (str(found), found.etag)
         if key not in self._headers:
-            head = read_head(self.objects, found, encoding=dialect.encoding)
+            if begun:
+                text = begun.peek(HEAD_BYTES)[:HEAD_BYTES].decode(errors="ignore")
+            else:
+                text = read_head(self.objects, found, encoding=dialect.encoding).decoded
             if len(self._headers) >= _HEADERS:
                 self._headers.clear()
-            self._headers[key] = read_header(head.decoded, delimiter=dialect.delimiter, label=str(found))
+            self._headers[key] = read_header(text, delimiter=dialect.delimiter, label=str(found))
         return self._headers[key]
 
 

@@ -119,8 +119,9 @@ class TextStream(io.RawIOBase):
         """Bytes decompressed so far."""
         return self._decoded_bytes
 
-    def peek(self) -> bytes:
-        """Give what has been decoded and not been asked for; without a look at more."""
+    def peek(self, size: int = 0) -> bytes:
+        """Give what was decoded and not asked for, at least ``size`` bytes where there are so many."""
+        self._fill(size)
         return bytes(self._ready)
 
     def readable(self) -> bool:
@@ -129,8 +130,7 @@ class TextStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Give the next ``size`` bytes of UTF-8, fewer only at the end."""
-        while not self._ended and (size < 0 or len(self._ready) < size):
-            self._take(self._read_source(_BLOCK_BYTES))
+        self._fill(size)
         wanted = len(self._ready) if size < 0 else size
         block = bytes(self._ready[:wanted])
         del self._ready[:wanted]
@@ -146,6 +146,10 @@ class TextStream(io.RawIOBase):
         """Close the bytes."""
         self._raw.close()
         super().close()
+
+    def _fill(self, size: int) -> None:
+        while not self._ended and (size < 0 or len(self._ready) < size):
+            self._take(self._read_source(_BLOCK_BYTES))
 
     def _decompressed(self, start: bytes) -> Raw:
         whole = _Unread(start, self._raw)

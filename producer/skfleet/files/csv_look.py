@@ -36,7 +36,7 @@ class CsvLook:
     names: tuple[str, ...]
     #: Rows at the file's beginning, as texts; those of other widths are left out.
     sample: pa.RecordBatch
-    #: Bytes of the file that a row takes, about.
+    #: Bytes of the file that a row takes, about; at least so many where none ends within the head.
     row_bytes: float
     #: Why it is read whole; None if it may be cut.
     whole_because: str | None
@@ -92,7 +92,7 @@ def _look(objects: UserObjects, dialect: CsvDialect, found: UserObject) -> CsvLo
         head=head,
         names=header.names,
         sample=sample[0] if sample else nothing,
-        row_bytes=max(1.0, len(body) / max(1, rows) / head.expansion),
+        row_bytes=max(1.0, (len(body) / rows if rows else len(head.text)) / head.expansion),
         whole_because=_whole_because(head, dialect),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow as pa
 from skfleet.files.carried import Carried, carried
 from skfleet.files.columns import FeatureSample, FileColumns, unnamed_nulls, wanted_types
 from skfleet.files.csv_look import CsvLook, look_at, sample_of
-from skfleet.files.cuts import WhyNot, find_cut
+from skfleet.files.cutting import Cutting
 from skfleet.files.found import THREADS
 from skfleet.files.slicing import PlannedPart, slices
 from skfleet.inputs.types import types_by_column
@@ -31,9 +30,6 @@ from skfleet_common.model.manifest import FeatureManifest
 
 #: From this share on, values that are none of their column's type are no odd rows: the column is another.
 _TOO_MANY_FAULTS = 0.1
-
-#: No slice is cut smaller: a request and a look at the header are what it costs beside its rows.
-_LEAST_SLICE_BYTES = 4 * 1024
 
 
 @dataclass(frozen=True)
@@ -62,8 +58,8 @@ class CsvSource:
     carried: Mapping[str, Carried]
     #: The ids and carried columns, once they are chosen.
     _verbatim: tuple[str, ...] = ()
-    #: Why files that might have been cut were not, once that was tried.
-    _uncut: dict[str, str] = field(default_factory=dict)
+    #: Where the files were cut, once that was tried.
+    _cutting: Cutting | None = None
 
     @classmethod
     def open(
@@ -150,14 +146,10 @@ class CsvSource:
 
     @property
     def notes(self) -> list[str]:
-        """Which columns are carried as text and look otherwise, and which files would have been cut."""
+        """Which columns are carried as text and look otherwise, and which files are not cut as was asked."""
         texts = {it: self.carried[it].because for it in self._verbatim if it in self.carried}
         said = [f"{self.table.name}: column {shown(it)!r} {why}." for it, why in texts.items() if why]
-        if not self._uncut:
-            return said
-        (first, why), *others = self._uncut.items()
-        more = f" and {len(others):,} more are" if others else " is"
-        return [*said, f"{first}{more} read whole, by one worker each: {why}."]
+        return [*said, *(self._cutting.notes if self._cutting else ())]
 
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Cut the files between records, with about as many rows in each slice as are asked for."""
@@ -191,9 +183,11 @@ class CsvSource:
         )
 
     def _parts(self, chunk_rows: int) -> Iterator[PlannedPart]:
+        if not self.asked.whole_files:
+            self._cutting = Cutting.of(self.looks, self.objects, delimiter=self.dialect.delimiter)
         with ThreadPoolExecutor(THREADS) as pool:
             for look in self.looks:
-                cuts = self._cuts(look, chunk_rows, pool)
+                cuts = self._cutting.cuts(look, chunk_rows=chunk_rows, pool=pool) if self._cutting else []
                 edges = [0, *cuts, look.found.size_bytes]
                 for first, stop in pairwise(edges):
                     share = (stop - first) / max(1, look.found.size_bytes)
@@ -206,37 +200,6 @@ class CsvSource:
                         ),
                         rows=round(look.rows * share),
                     )
-
-    def _cuts(self, look: CsvLook, chunk_rows: int, pool: ThreadPoolExecutor) -> list[int]:
-        size = look.found.size_bytes
-        slice_bytes = max(_LEAST_SLICE_BYTES, round(chunk_rows * look.row_bytes))
-        if self.asked.whole_files or size <= slice_bytes:
-            return []
-        if look.whole_because:
-            self._uncut[str(look.found)] = look.whole_because
-            return []
-        pieces = -(-size // slice_bytes)
-        places = [round(size * piece / pieces) for piece in range(1, pieces)]
-        find = partial(
-            find_cut,
-            partial(self._fetch, look),
-            size_bytes=size,
-            delimiter=self.dialect.delimiter,
-            width=len(look.names),
-        )
-        cuts: list[int] = []
-        # In waves: of a file that cannot be cut, no more is looked at than one of them.
-        for first in range(0, len(places), THREADS):
-            for found in pool.map(find, places[first : first + THREADS]):
-                if isinstance(found, WhyNot):
-                    self._uncut[str(look.found)] = found.value
-                    return []
-                if found is not None and found < size and found > (cuts[-1] if cuts else 0):
-                    cuts.append(found)
-        return cuts
-
-    def _fetch(self, look: CsvLook, first: int, stop: int) -> bytes:
-        return self.objects.bytes_of(look.found, first, stop)
 
     @property
     def _is_known_whole(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,12 +16,16 @@ WINDOW_BYTES = (16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
 #: Records that must be complete before their fields speak for anything.
 _ENOUGH_RECORDS = 2
 
+#: Records that a window should have room for: those, and what it begins and ends within.
+_ROOM_FOR_RECORDS = _ENOUGH_RECORDS + 2
+
 
 class WhyNot(StrEnum):
     """Why a file is not cut."""
 
     QUOTED_BREAK = "a field holds a line break"
     UNDECIDED = "nothing tells where records end"
+    LONG_ROWS = "its rows are too long for 1 MB of them to tell where they end"
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,43 @@ class Reading:
         return self.is_well_formed and self.records >= _ENOUGH_RECORDS and 2 * self.fitting > self.records
 
 
+def windows_for(row_bytes: float) -> tuple[int, ...]:
+    """Give the windows that are worth a look where rows have about so many bytes; the last one always is."""
+    wide = [it for it in WINDOW_BYTES if it >= _ROOM_FOR_RECORDS * row_bytes]
+    return tuple(wide) or WINDOW_BYTES[-1:]
+
+
 def find_cut(
-    fetch: Callable[[int, int], bytes], near: int, *, size_bytes: int, delimiter: str, width: int
+    fetch: Callable[[int, int], bytes],
+    near: int,
+    *,
+    size_bytes: int,
+    delimiter: str,
+    width: int,
+    windows: Sequence[int] = WINDOW_BYTES,
 ) -> int | WhyNot | None:
     """Give the first place at or behind ``near`` where a record begins, or why it cannot be told.
 
     None if the file ends too soon behind it for a cut. ``fetch`` gives the bytes ``[first, stop)`` of the
-    file; ``width`` is the number of its columns.
+    file, and is asked for none of them twice; ``width`` is the number of its columns.
     """
-    for window_bytes in WINDOW_BYTES:
+    block = b""
+    for window_bytes in windows:
         stop = min(near + window_bytes, size_bytes)
-        found = judge(fetch(near, stop), delimiter=delimiter, width=width)
+        block += fetch(near + len(block), stop)
+        found = judge(block, delimiter=delimiter, width=width)
         if not isinstance(found, WhyNot):
             return near + found
         if found is WhyNot.QUOTED_BREAK:
             return found
         if stop == size_bytes:
-            return None if window_bytes == WINDOW_BYTES[0] else found
-    return WhyNot.UNDECIDED
+            return None if window_bytes == windows[0] or _has_few_lines(block) else found
+    return WhyNot.LONG_ROWS if _has_few_lines(block) else WhyNot.UNDECIDED
+
+
+def _has_few_lines(block: bytes) -> bool:
+    """Whether it cannot hold enough complete records, wherever it begins."""
+    return max(block.count(b"\n"), block.count(b"\r")) <= _ENOUGH_RECORDS
 
 
 def judge(block: bytes, *, delimiter: str, width: int) -> int | WhyNot:
