@@ -56,4 +56,7 @@ def open_table(
     if reading.mode is ReadMode.SELECT:
         return table
     features = dict.fromkeys(name for manifest in manifests for name in manifest.feature_columns)
-    return UnloadedSource(table, unloader, cloud, job, steps, features=tuple(features), is_dry_run=is_dry_run)
+    return UnloadedSource(
+        table, unloader, cloud, job, steps,
+        features=tuple(features), on_drift=request.on_drift, is_dry_run=is_dry_run,
+    )  # fmt: skip
