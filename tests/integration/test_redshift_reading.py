@@ -166,6 +166,18 @@ def test_auto_says_why_it_chose(reading: Reading) -> None:
         assert (status.read, status.read_why) == told
 
 
+def test_auto_says_what_is_so_of_empty_tables_and_of_views(reading: Reading) -> None:
+    schema = reading.redshift.schema
+    reading.redshift.sql("CREATE TABLE nobody (LIKE flights)")
+    reading.redshift.sql(f"CREATE VIEW late AS SELECT * FROM {schema}.flights WITH NO SCHEMA BINDING")
+    for name, told in (("nobody", "select: about 0 rows"), ("late", "unload: no sort key is known")):
+        request = api.predict_request(
+            model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{schema}.{name}", id_column="id",
+            output_table=f"{schema}.out",
+        )  # fmt: skip
+        assert told in "".join(reading.skfleet.plan(request).warnings)
+
+
 def test_a_submission_that_fails_removes_what_was_unloaded(reading: Reading) -> None:
     reading.redshift.server.fail("pg_last_unload_count", Refusal("out of sorts"))
     with pytest.raises(SkfleetError):
