@@ -45,10 +45,11 @@ def open_table(
     if request.read in {ReadMode.SELECT, ReadMode.UNLOAD}:
         reading = Reading(request.read)
     else:
+        layout = table.layout
+        is_counted = layout is not None and layout.rows is not None
         reading = choose_reading(
-            rows=table.likely_rows,
-            is_sorted_by_key=table.layout is not None
-            and table.layout.sort_key[:1] == (table.split_column.name,),
+            rows=table.likely_rows if is_counted else table.table.estimated_rows or None,
+            is_sorted_by_key=None if layout is None else layout.sort_key[:1] == (table.split_column.name,),
             scorers=scorers,
             has_role=unloader.has_role,
         )
@@ -56,4 +57,7 @@ def open_table(
     if reading.mode is ReadMode.SELECT:
         return table
     features = dict.fromkeys(name for manifest in manifests for name in manifest.feature_columns)
-    return UnloadedSource(table, unloader, cloud, job, steps, features=tuple(features), is_dry_run=is_dry_run)
+    return UnloadedSource(
+        table, unloader, cloud, job, steps,
+        features=tuple(features), on_drift=request.on_drift, is_dry_run=is_dry_run,
+    )  # fmt: skip

@@ -36,15 +36,21 @@ class Reading:
 SELECTED = Reading(ReadMode.SELECT)
 
 
-def choose_reading(*, rows: int, is_sorted_by_key: bool, scorers: int, has_role: bool) -> Reading:
-    """Decide for a table of Redshift of about so many rows; none known is 0."""
+def choose_reading(
+    *, rows: int | None, is_sorted_by_key: bool | None, scorers: int, has_role: bool
+) -> Reading:
+    """Decide for a table of Redshift of about so many rows; None is what is not known."""
     if not has_role:
         return Reading(ReadMode.SELECT, "SKFLEET_REDSHIFT_IAM_ROLE is not set, and UNLOAD needs it")
-    if 0 < rows <= SMALL_ROWS:
+    if rows is not None and rows <= SMALL_ROWS:
         return Reading(ReadMode.SELECT, f"about {rows:,} rows are few")
     if scorers > FEW_SCORERS:
         return Reading(
             ReadMode.UNLOAD, f"{scorers:,} scoring processes would wait for Redshift's leader with select"
+        )
+    if is_sorted_by_key is None:
+        return Reading(
+            ReadMode.UNLOAD, "no sort key is known of a view, so each range might scan all that it reads"
         )
     if not is_sorted_by_key:
         return Reading(

@@ -92,7 +92,8 @@ class TableSource:
     def likely_rows(self) -> int:
         """About how many rows the table has; 0 where nobody knows."""
         layout = self.layout
-        return self.table.estimated_rows if layout is None or layout.rows is None else layout.rows
+        # A table that the statistics leave out is empty, or not this role's to see.
+        return (layout.rows if layout is not None else None) or self.table.estimated_rows
 
     @property
     def notes(self) -> list[str]:

@@ -19,9 +19,9 @@ from skfleet_common.aws.user_files import UserFiles
 from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.chunks import ChunkPlan
 from skfleet_common.contracts.columns import Column, SourceTable
-from skfleet_common.contracts.errors import SkfleetError
+from skfleet_common.contracts.errors import PlaceTaken, Refused, SkfleetError
 from skfleet_common.contracts.file_sources import FileFormat, FilesSource
-from skfleet_common.contracts.jobs import OutputColumn
+from skfleet_common.contracts.jobs import OnDrift, OutputColumn
 from skfleet_common.model.manifest import FeatureManifest
 from skfleet_common.tables.port import FeatureCounts, Unloader
 from skfleet_common.tables.unload_sizes import UnloadSizes
@@ -38,6 +38,7 @@ class UnloadedSource:
     job: str
     steps: Steps
     features: tuple[str, ...]
+    on_drift: OnDrift = OnDrift.FAIL
     #: Whether nothing is unloaded, and the plan is about what it may be.
     is_dry_run: bool = False
     _verbatim: tuple[str, ...] = ()
@@ -88,6 +89,9 @@ class UnloadedSource:
         else:
             try:
                 self._files = self._unload(sizes)
+            except PlaceTaken:
+                # What is there, somebody else wrote.
+                raise
             except BaseException:
                 # What is left then, clean-up finds.
                 with suppress(SkfleetError):
@@ -131,7 +135,28 @@ class UnloadedSource:
             alive=lambda: None,
         )
         objects = UserObjects(UserFiles(self.cloud.store.client, self.cloud.store.where))
-        return unloaded_files(objects, to, rows=rows)
+        files = unloaded_files(objects, to, rows=rows, columns=self._stored_names())
+        self._compare(rows)
+        return files
+
+    def _stored_names(self) -> set[str]:
+        columns = self.unloader.columns(self.table, features=self.features, verbatim=self._verbatim)
+        return {name for column in columns for name in (column.stored_name, column.text_in) if name}
+
+    def _compare(self, rows: int) -> None:
+        """Hold the rows against those in which NULLs, levels and ids were looked at.
+
+        Raises:
+            Refused: there are others, and that is not to be warned of alone.
+        """
+        if rows == self._rows:
+            return
+        what = f"{self._rows:,} rows of {self.table.name} were checked, and {rows:,} were unloaded"
+        if self.on_drift is OnDrift.FAIL:
+            raise Refused(
+                f"{what}, so the table changed in between; submit the job again, or with --on-drift warn."
+            )
+        self._notes.append(f"{what}: the table changed in between.")
 
     def _likely_files(self, sizes: UnloadSizes) -> tuple[GroupedFile, ...]:
         """Give about what would be there: one file whose row groups are as large as they may be."""

@@ -9,7 +9,7 @@ from skfleet_common.aws.session import Cloud
 from skfleet_common.aws.tracker import NoSuchJob
 from skfleet_common.aws.unloads import remove_unload, unload_url
 from skfleet_common.contracts.chunks import Chunk
-from skfleet_common.contracts.errors import Refused, SkfleetError
+from skfleet_common.contracts.errors import PlaceTaken, Refused, SkfleetError
 from skfleet_common.contracts.slices import ObjectSlice
 from skfleet_common.contracts.states import JobState
 
@@ -18,14 +18,19 @@ from skfleet_common.contracts.states import JobState
 def kept_unload(cloud: Cloud, job: str) -> Iterator[None]:
     """Remove a job's unload after the block if there is no such job then, or if it was cancelled.
 
-    Two submitters of one request may both unload, and only one of the jobs comes about.
+    Two submitters of one request may both unload, and only one of the jobs comes about. Files that were there
+    before are left alone.
     """
+    is_ours = True
     try:
         yield
+    except PlaceTaken:
+        is_ours = False
+        raise
     finally:
         # What is left then, clean-up finds.
         with suppress(SkfleetError):
-            if not _may_read(cloud, job):
+            if is_ours and not _may_read(cloud, job):
                 remove_unload(cloud, job)
 
 

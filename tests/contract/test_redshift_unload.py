@@ -114,6 +114,19 @@ def test_every_type_is_unloaded_as_select_reads_it(place: RedshiftSchema) -> Non
 
 
 @REDSHIFT
+def test_floating_point_numbers_are_carried_as_one_text(place: RedshiftSchema) -> None:
+    place.sql("CREATE TABLE t (id int, d double precision, r real)")
+    place.sql(
+        "INSERT INTO t VALUES (1, 'NaN', 'NaN'), (2, 'Infinity', '-Infinity'), (3, 1e23, 1e10),"
+        " (4, 1e-7, 0.0001), (5, '-0', '-0'), (6, 123456789012345680, 16777216), (7, 0.1, 0.1)"
+    )
+    source, verbatim = place.rows_of("t"), ["id", "d", "r"]
+    expected = table_of(selected(place, source, [], verbatim))
+    assert table_of(unloaded(place, source, [], verbatim)) == expected
+    assert [row["d"] for row in expected[1]][:4] == ["nan", "inf", "1e+23", "1e-7"]
+
+
+@REDSHIFT
 def test_json_is_carried_along_as_its_text(place: RedshiftSchema) -> None:
     place.sql("CREATE TABLE t (id int, o super)")
     place.sql("INSERT INTO t VALUES (1, json_parse('{\"a\": [1, null]}'))")

@@ -9,7 +9,7 @@ from tests.contract.warehouse_place import BOTH, Place
 
 from skfleet.plan import plan_chunks
 from skfleet_common.contracts.chunks import ChunkPlan, IdRange
-from skfleet_common.tables.port import Selection
+from skfleet_common.tables.port import RowSample, Selection
 
 ROWS = 6_000
 
@@ -68,6 +68,22 @@ def test_chunks_of_heavy_keys_are_nearly_equal_and_hold_every_row_once(
     assert sorted(seen) == list(range(1, ROWS + 1))
     sizes = [chunk.rows for chunk in plan.chunks]
     assert max(sizes) / statistics.mean(sizes) <= 1.2
+
+
+@BOTH
+def test_rows_are_told_apart_by_booleans_too(place: Place) -> None:
+    place.seed(
+        "CREATE TABLE t (flag boolean, id bigint, key int); "
+        f"INSERT INTO t SELECT nullif(g % 3, 2) = 1, g, 7 FROM generate_series(1, {ROWS}) g"
+    )
+    source = place.rows_of("t")
+    plan = planned(place, source, 1_000, by=("flag", "id"))
+    assert len(plan.chunks) > 5
+    seen = [number for chunk in plan.chunks for number in ids_in(place, source, "integer", chunk.id_range)]
+    assert sorted(seen) == list(range(1, ROWS + 1))
+    sampled = Selection(source.table, sample=RowSample(rows=50, seed=1, id_columns=("flag", "id")))
+    drawn = list(place.warehouse.reader.read(sampled, features=["id"]))
+    assert sum(batch.features.num_rows for batch in drawn) == 50
 
 
 @BOTH

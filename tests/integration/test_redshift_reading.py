@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,6 +44,11 @@ class Reading:
             model=f"{MODEL}@{self.fleet.digest[:12]}", table=f"{self.redshift.schema}.flights",
             id_column="id", output_table=output, read=read, **({"chunk_rows": 700} | asked),
         ).id  # fmt: skip
+
+    def tamper(self, **how: Any) -> None:
+        warehouse = self.skfleet.warehouse
+        tampered = _Tampered(warehouse.unloader, self.fleet.cloud.store.client, **how)
+        self.skfleet.__dict__["warehouse"] = replace(warehouse, unloader=tampered)
 
     def unloaded(self, job: str) -> list[str]:
         return list(self.fleet.cloud.store.list_keys(self.fleet.cloud.names.unload(job)))
@@ -161,6 +166,18 @@ def test_auto_says_why_it_chose(reading: Reading) -> None:
         assert (status.read, status.read_why) == told
 
 
+def test_auto_says_what_is_so_of_empty_tables_and_of_views(reading: Reading) -> None:
+    schema = reading.redshift.schema
+    reading.redshift.sql("CREATE TABLE nobody (LIKE flights)")
+    reading.redshift.sql(f"CREATE VIEW late AS SELECT * FROM {schema}.flights WITH NO SCHEMA BINDING")
+    for name, told in (("nobody", "select: about 0 rows"), ("late", "unload: no sort key is known")):
+        request = api.predict_request(
+            model=f"{MODEL}@{reading.fleet.digest[:12]}", table=f"{schema}.{name}", id_column="id",
+            output_table=f"{schema}.out",
+        )  # fmt: skip
+        assert told in "".join(reading.skfleet.plan(request).warnings)
+
+
 def test_a_submission_that_fails_removes_what_was_unloaded(reading: Reading) -> None:
     reading.redshift.server.fail("pg_last_unload_count", Refusal("out of sorts"))
     with pytest.raises(SkfleetError):
@@ -168,29 +185,64 @@ def test_a_submission_that_fails_removes_what_was_unloaded(reading: Reading) -> 
     assert reading.all_unloaded() == []
 
 
-def test_a_count_that_does_not_agree_is_refused_and_removed(reading: Reading) -> None:
-    warehouse = reading.skfleet.warehouse
-    reading.skfleet.__dict__["warehouse"] = replace(
-        warehouse, unloader=_Miscounting(warehouse.unloader, ROWS - 1)
-    )
-    with pytest.raises(Refused, match="cannot be trusted: Redshift says that it wrote 3,999 rows"):
+@pytest.mark.parametrize(("said", "told"), [(ROWS - 1, "it wrote 3,999 rows"), (0, "it wrote 0 rows")])
+def test_a_count_that_does_not_agree_is_refused_and_removed(reading: Reading, said: int, told: str) -> None:
+    reading.tamper(count=said)
+    with pytest.raises(Refused, match=f"cannot be trusted: Redshift says that {told}"):
         reading.submit("unload")
     assert reading.all_unloaded() == []
 
 
+def test_rows_that_come_while_a_table_is_unloaded_are_refused_or_told(reading: Reading) -> None:
+    def insert(unloaded: Unloaded) -> None:
+        reading.redshift.sql("INSERT INTO flights SELECT max(id) + 1, 1.0, 'AA', true FROM flights")
+
+    reading.tamper(before=insert)
+    with pytest.raises(Refused, match=r"4,000 rows of .* were checked, and 4,001 were unloaded, so"):
+        reading.submit("unload")
+    assert reading.all_unloaded() == []
+    assert reading.unloaded(reading.submit("unload", on_drift="warn"))
+
+
+def test_a_prefix_that_is_taken_is_refused_and_nobodys_files_are_lost(reading: Reading) -> None:
+    reading.tamper(before=lambda unloaded: unloaded.put("somebodys.parquet", b"theirs"))
+    with pytest.raises(Refused, match=r"there are files below s3://.* already"):
+        reading.submit("unload")
+    (left,) = reading.all_unloaded()
+    assert left.endswith("/somebodys.parquet")
+
+
 @dataclass(frozen=True)
-class _Miscounting:
-    """A Redshift whose statement says another number than its manifest."""
+class Unloaded:
+    """Where a table is unloaded to."""
+
+    s3: Any
+    bucket: str
+    prefix: str
+
+    def put(self, name: str, content: bytes) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=content)
+
+
+@dataclass(frozen=True)
+class _Tampered:
+    """A Redshift beside which somebody else works on the files, or that counts otherwise."""
 
     unloader: Any
-    count: int
+    s3: Any
+    before: Callable[[Unloaded], object] | None = None
+    count: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unloader, name)
 
-    def unload(self, *given: Any, **named: Any) -> int:
-        self.unloader.unload(*given, **named)
-        return self.count
+    def unload(self, *given: Any, to: str, **named: Any) -> int:
+        bucket, _, prefix = to.removeprefix("s3://").partition("/")
+        place = Unloaded(self.s3, bucket, prefix)
+        if self.before is not None:
+            self.before(place)
+        rows = self.unloader.unload(*given, to=to, **named)
+        return rows if self.count is None else self.count
 
 
 def test_cancelling_removes_what_was_unloaded(reading: Reading) -> None:

@@ -268,3 +268,12 @@ GRANT SELECT ON pg_catalog.svv_table_info, pg_catalog.pg_table_def, pg_catalog.s
     pg_catalog.svv_all_tables, pg_catalog.svv_redshift_tables, pg_catalog.pg_class_info, pg_catalog.svv_relation_privileges,
     pg_catalog.svv_column_privileges,
     pg_catalog.stl_load_errors, pg_catalog.sys_load_error_detail TO PUBLIC;
+
+-- Booleans are cast to no text ("Type compatibility and conversion").
+CREATE FUNCTION redshift.no_text_of(boolean) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'cannot cast type boolean to character varying' USING ERRCODE = 'cannot_coerce';
+END
+$$;
+UPDATE pg_catalog.pg_cast SET castfunc = 'redshift.no_text_of(boolean)'::regprocedure
+WHERE castsource = 'boolean'::regtype AND casttarget IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype);

@@ -40,6 +40,8 @@ from tests.redshift.place import RedshiftPlace
         ("CREATE TABLE u (id int) INHERITS (t)", "42601", "syntax error"),
         ("CREATE UNLOGGED TABLE u (id int)", "42601", "syntax error"),
         ("SELECT id::uuid FROM t", "42704", 'type "uuid" does not exist'),
+        ("SELECT CAST(1 > 0 AS varchar)", "42846", "cannot cast type boolean to character varying"),
+        ("SELECT (1 > 0)::varchar(5)", "42846", "cannot cast type boolean to character varying"),
         ("ROLLBACK TO SAVEPOINT a", "0A000", "not supported on Redshift tables"),
         ("SAVEPOINT a", "42601", "syntax error"),
         ("SELECT * FROM t FOR UPDATE", "0A000", "not supported"),

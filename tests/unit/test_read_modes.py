@@ -24,12 +24,14 @@ MANY_ROWS, MANY_SCORERS = SMALL_ROWS + 1, FEW_SCORERS + 1
         (MANY_ROWS, True, FEW_SCORERS, True, ReadMode.SELECT, "8 scoring processes are few"),
         (MANY_ROWS, True, MANY_SCORERS, True, ReadMode.UNLOAD, "9 scoring processes would wait"),
         (MANY_ROWS, False, 1, True, ReadMode.UNLOAD, "the split column is not the sort key"),
-        (0, False, 1, True, ReadMode.UNLOAD, "the split column is not the sort key"),
+        (None, False, 1, True, ReadMode.UNLOAD, "the split column is not the sort key"),
+        (None, None, 1, True, ReadMode.UNLOAD, "no sort key is known of a view"),
+        (0, False, 1_000, True, ReadMode.SELECT, "about 0 rows are few"),
         (MANY_ROWS, False, MANY_SCORERS, False, ReadMode.SELECT, "SKFLEET_REDSHIFT_IAM_ROLE is not set"),
     ],
 )
 def test_auto_decides_from_rows_sort_key_and_fleet_and_says_why(
-    *, rows: int, is_sorted_by_key: bool, scorers: int, has_role: bool, mode: ReadMode, why: str
+    *, rows: int | None, is_sorted_by_key: bool | None, scorers: int, has_role: bool, mode: ReadMode, why: str
 ) -> None:
     found = choose_reading(rows=rows, is_sorted_by_key=is_sorted_by_key, scorers=scorers, has_role=has_role)
     assert found.mode is mode

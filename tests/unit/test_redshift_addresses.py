@@ -53,6 +53,7 @@ def test_an_address_says_how_to_log_in(url: str, login: object) -> None:
         ("redshift://me:hidden@host:port/db", "cannot be read"),
         ("redshift://me:hidden@host/db?nonsense=1", "cannot be read"),
         ("redshift://me:hid%00den@host/db", "cannot be read"),
+        ("redshift://me:hidden@host/db?sslmode=bogus", "an sslmode that there is not; write one of disable"),
         ("redshift://me:hidden@host", "names no host or no database"),
         ("redshift:///db", "names no host or no database"),
         ("redshift://me:hidden@host/db?cluster=c", "which redshift:// does not use"),

@@ -79,6 +79,14 @@ def test_a_connection_that_does_not_come_about_is_told_apart(
     assert ADDRESS in str(meant)
 
 
+@pytest.mark.parametrize("asked", ["service=nope", "channel_binding=x", "gssencmode=x", "keepalives=x"])
+def test_a_parameter_that_libpq_does_not_take_is_said_to_be_one(asked: str) -> None:
+    with pytest.raises(psycopg2.OperationalError) as caught:
+        psycopg2.connect(f"postgresql://ana:x@127.0.0.1:9/dev?{asked}")
+    meant = cannot_connect(caught.value, ADDRESS)
+    assert "correct what stands there after the question mark" in str(meant)
+
+
 def test_the_state_that_aws_tells_says_more_than_a_connection_that_is_refused() -> None:
     exc = psycopg2.OperationalError("timeout expired")
     assert "is paused; resume it" in str(cannot_connect(exc, ADDRESS, state="paused"))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skfleet_common.contracts.columns import Column, LogicalDtype
+from skfleet_common.files.columns_read import as_text as of_files
 from skfleet_common.tables.redshift.types import read_type, type_numbered
 from skfleet_common.tables.redshift.values import feature_array, printed_text, text_array
 
@@ -100,6 +101,17 @@ def test_texts_keep_their_blanks_and_padding_goes(text: str) -> None:
     assert text_array(padded, column("varchar(99)")).to_pylist() == [text + "  ", None]
     assert text_array(padded, column("char(99)")).to_pylist() == [text.rstrip(" "), None]
     assert printed_text(text + "  ", column("char(99)")) == text.rstrip(" ")
+
+
+@given(st.lists(st.floats()), st.sampled_from(["double precision", "real"]))
+def test_doubles_have_one_text_however_they_are_printed(values: list[float], spelled: str) -> None:
+    words = {math.inf: "Infinity", -math.inf: "-Infinity"}
+    for digits in (".17g", ".17e"):
+        printed = ["NaN" if math.isnan(it) else words.get(it, format(it, digits)) for it in values]
+        texts = text_array(pa.array(printed, pa.string()), column(spelled))
+        assert texts.equals(of_files(pa.array(values, pa.float64())))
+    back = [float(text) for text in texts.to_pylist()]
+    assert all(math.isnan(it) or found == it for it, found in zip(values, back, strict=True))
 
 
 def test_booleans_are_words() -> None:

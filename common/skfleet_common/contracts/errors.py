@@ -64,6 +64,10 @@ class SourceChanged(Refused):
     """The source no longer is what the job was planned on. The user submits the job again."""
 
 
+class PlaceTaken(Refused):
+    """Where files were to be written, there are others. Nobody touches those; the user submits again."""
+
+
 class UnreadableValue(Refused):
     """The warehouse cannot give a value, and fails the statement for it. The user mends the row."""
 

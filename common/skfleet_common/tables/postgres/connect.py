@@ -13,6 +13,7 @@ from psycopg2 import errors, sql
 
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.tables.postgres.faults import cannot_connect, promotion_awaited, translated
+from skfleet_common.tables.sql.addresses import has_stray_at
 
 Cursor = psycopg2.extensions.cursor
 
@@ -61,16 +62,16 @@ class Server:
         """Read a ``postgresql://`` address.
 
         Raises:
-            UsageError: libpq cannot read it. The reason is left out, for it may quote the password.
+            UsageError: libpq cannot read it, or would take a part of the password for another. The reason is
+                left out, for it may quote the password.
         """
+        if has_stray_at(url):
+            raise _unreadable()
         try:
             given = psycopg2.extensions.parse_dsn(url)
             conninfo = psycopg2.extensions.make_dsn(**(_LINK | given))
         except psycopg2.Error:
-            raise UsageError(
-                "SKFLEET_WAREHOUSE_URL cannot be read; write postgresql://user:password@host:port/database, "
-                "with special characters percent-encoded."
-            ) from None
+            raise _unreadable() from None
         host, port = given.get("host", "localhost"), given.get("port", "5432")
         address = f"{host}:{port}/{given.get('dbname', given.get('user', ''))}"
         return cls(conninfo=conninfo, address=address, statement_seconds=statement_seconds)
@@ -133,3 +134,10 @@ class Server:
                 f"{self.address} is a Redshift, not a PostgreSQL; write redshift:// in SKFLEET_WAREHOUSE_URL."
             )
         return connection
+
+
+def _unreadable() -> UsageError:
+    return UsageError(
+        "SKFLEET_WAREHOUSE_URL cannot be read; write postgresql://user:password@host:port/database, "
+        "with special characters percent-encoded."
+    )

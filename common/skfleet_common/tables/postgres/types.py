@@ -82,5 +82,5 @@ def as_text(name: str) -> sql.Composed:
 def key_hash(names: Sequence[str]) -> sql.Composable:
     """Give the hash of some columns of a row: the first 32 bits of a digest of their texts."""
     return sql.SQL("('x' || left(pg_catalog.md5({}), 8))::bit(32)::bigint").format(
-        joined_texts(names, "pg_catalog.text")
+        joined_texts([as_text(name) for name in names])
     )

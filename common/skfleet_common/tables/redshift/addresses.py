@@ -21,6 +21,7 @@ from psycopg2.extensions import parse_dsn
 
 from skfleet_common.contracts.errors import UsageError
 from skfleet_common.contracts.logins import ClusterLogin, LoginAsked, SecretLogin, WorkgroupLogin
+from skfleet_common.tables.sql.addresses import has_stray_at
 
 SCHEMES = ("redshift", "redshift+iam", "redshift+secret")
 
@@ -28,6 +29,9 @@ PORT = 5439
 
 #: Ours in the query of an address.
 _OURS = ("cluster", "workgroup", "region", "secret")
+
+#: libpq's ("sslmode").
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 #: Endpoints as the console shows them (Redshift Management Guide, "Connecting to … using …").
 _CLUSTER = re.compile(
@@ -70,6 +74,11 @@ class RedshiftAddress:
             )
         except ValueError:
             raise _unreadable() from None
+        if given.get("sslmode", _SSL_MODES[-1]) not in _SSL_MODES:
+            raise UsageError(
+                "SKFLEET_WAREHOUSE_URL has an sslmode that there is not; write one of "
+                f"{', '.join(_SSL_MODES)}."
+            )
         if scheme == "redshift+secret":
             return address._with_secret(ours)
         if address.host is None or address.database is None:
@@ -129,6 +138,8 @@ class RedshiftAddress:
 
 def _taken_apart(url: str) -> tuple[dict[str, str], dict[str, str]]:
     """Give what is ours in an address, and what libpq makes of the rest."""
+    if has_stray_at(url):
+        raise _unreadable()
     where, _, query = url.partition("://")[2].partition("?")
     asked = [part.partition("=") for part in query.split("&") if part]
     ours = {name: unquote(value) for name, _, value in asked if name in _OURS}

@@ -132,7 +132,7 @@ def _encoding(shown: str) -> str:
 
 
 def _automatic(cursor: Cursor, table: TableName) -> Automatic:
-    """Learn what Redshift chooses; where nobody says, the table stays as it is."""
+    """Learn what Redshift chooses; where nobody says, as of an empty table, the table stays as it is."""
     cursor.execute(_MAY_SEE)
     if cursor.fetchone() != (True,):
         return Automatic()

@@ -74,6 +74,12 @@ _HINDRANCES = (
     _PAUSED,
     _SOON,
     _Hindrance(
+        re.compile(r"invalid (\w+ )?value|definition of service|service file", re.IGNORECASE),
+        EnvironmentFault,
+        "A parameter of SKFLEET_WAREHOUSE_URL is none that libpq takes for Redshift at {address}; correct "
+        "what stands there after the question mark.",
+    ),
+    _Hindrance(
         re.compile(r"database .* does not exist", re.IGNORECASE),
         EnvironmentFault,
         "There is no database at {address}; correct SKFLEET_WAREHOUSE_URL.",

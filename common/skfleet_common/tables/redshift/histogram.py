@@ -14,7 +14,7 @@ from skfleet_common.contracts.columns import Column
 from skfleet_common.tables.port import KeyHistogram, Selection
 from skfleet_common.tables.redshift.connect import Cursor, Server
 from skfleet_common.tables.redshift.cursors import SINGLE_NODE_ROWS, fetches, take_as_printed
-from skfleet_common.tables.redshift.types import as_printed, key_hash
+from skfleet_common.tables.redshift.types import as_printed, key_hashing
 from skfleet_common.tables.redshift.values import printed_text
 from skfleet_common.tables.sql.bins import (
     BINS_A_CHUNK,
@@ -85,7 +85,7 @@ def _sort_all(
         ).format(
             printed=as_printed(column, sql.Identifier("k")),
             key=key,
-            part=part_number(key, column.warehouse_type, key_hash(hash_columns), heavy),
+            part=part_number(key, column.warehouse_type, key_hashing(source.table)(hash_columns), heavy),
             selected=from_selection(source),
         )
     )
@@ -152,7 +152,7 @@ def _count_bins(
         ).format(
             key=key,
             search=search(key, column.warehouse_type, boundaries),
-            part=part_number(key, column.warehouse_type, key_hash(hash_columns), heavy),
+            part=part_number(key, column.warehouse_type, key_hashing(source.table)(hash_columns), heavy),
             least=as_printed(column, sql.SQL("min({})").format(key)),
             most=as_printed(column, sql.SQL("max({})").format(key)),
             selected=from_selection(source),

@@ -110,4 +110,8 @@ def _value(column: OutputColumn) -> sql.Composable:
             "CAST(CASE WHEN {0} IN ('t', 'true') THEN 1 WHEN {0} IN ('f', 'false') THEN 0 "
             "ELSE CAST({0} AS integer) END AS boolean)"
         ).format(name)
+    if kind.base in {"real", "double precision"}:
+        # The spelling that PostgreSQL 8.0, and so Redshift, knows on every platform.
+        spelled = sql.SQL("CASE {0} WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' ELSE {0} END")
+        return sql.SQL("CAST({} AS {})").format(spelled.format(name), sql.SQL(str(kind)))
     return sql.SQL("CAST({} AS {})").format(name, sql.SQL(str(kind)))

@@ -10,12 +10,12 @@ from psycopg2 import sql
 
 from skfleet_common.contracts.chunks import IdRange
 from skfleet_common.contracts.columns import Column
-from skfleet_common.tables.port import RowSample, Selection, SourceBatch
+from skfleet_common.tables.port import Selection, SourceBatch
 from skfleet_common.tables.redshift.connect import Server
 from skfleet_common.tables.redshift.cursors import FETCH_ROWS, Row, stream, take_as_printed
-from skfleet_common.tables.redshift.types import as_printed, key_hash, read_type
+from skfleet_common.tables.redshift.types import as_printed, as_text, key_hashing, read_type
 from skfleet_common.tables.redshift.values import feature_array, printed_text, text_array
-from skfleet_common.tables.sql.selection import column_of, from_selection, within_range
+from skfleet_common.tables.sql.selection import column_of, from_selection, joined_texts, within_range
 from skfleet_common.tables.sql.unreadable import readable_features
 
 
@@ -53,11 +53,11 @@ class RedshiftReader:
         if within is not None:
             if split_column is None or split_type is None:
                 raise ValueError("a range needs split_column and split_type")
-            conditions.append(within_range(split_column, split_type, within, key_hash))
+            conditions.append(within_range(split_column, split_type, within, key_hashing(source.table)))
         query = sql.SQL("SELECT {} {}{}").format(
             sql.SQL(", ").join([as_printed(column) for column in columns] or [sql.SQL("1")]),
             from_selection(source, *conditions),
-            _drawn(source.sample),
+            _drawn(source),
         )
         doing = f"reading {source.table.name}"
         for rows in stream(self.server, query, doing, rows=min(batch_rows, FETCH_ROWS)):
@@ -70,7 +70,8 @@ class RedshiftReader:
         known = read_type(split_type)
         column = Column(name=split_column, warehouse_type=known.spelled, dtype=known.dtype)
         key = sql.Identifier(split_column)
-        rows = from_selection(source, within_range(split_column, split_type, within, key_hash))
+        condition = within_range(split_column, split_type, within, key_hashing(source.table))
+        rows = from_selection(source, condition)
         query = sql.SQL(
             "SELECT {printed} FROM (SELECT k, row_number() OVER (ORDER BY k) AS place, count(*) OVER () AS n "
             "FROM (SELECT {key} AS k {rows}) keys WHERE k > (SELECT min({key}) {rows})) above "
@@ -82,16 +83,14 @@ class RedshiftReader:
         return None if found is None else printed_text(found[0], column)
 
 
-def _drawn(sample: RowSample | None) -> sql.Composable:
+def _drawn(source: Selection) -> sql.Composable:
     """Give the clause that draws a sample, or nothing: the rows whose ids' digests come first."""
+    sample = source.sample
     if sample is None:
         return sql.SQL("")
-    parts = [sql.Literal(str(sample.seed))] + [
-        sql.SQL("coalesce(CAST({} AS varchar), '')").format(sql.Identifier(name))
-        for name in sample.id_columns
-    ]
+    ids = [as_text(column_of(source.table, name)) for name in sample.id_columns]
     return sql.SQL(" ORDER BY md5({}) LIMIT {}").format(
-        sql.SQL(" || '/' || ").join(parts), sql.Literal(sample.rows)
+        joined_texts([sql.Literal(str(sample.seed)), *ids]), sql.Literal(sample.rows)
     )
 
 

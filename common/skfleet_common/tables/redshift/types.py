@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from psycopg2 import sql
 
-from skfleet_common.contracts.columns import Column, LogicalDtype
-from skfleet_common.tables.sql.selection import joined_texts
+from skfleet_common.contracts.columns import Column, LogicalDtype, SourceTable
+from skfleet_common.tables.sql.selection import Hashing, column_of, joined_texts
 
 #: By what the catalogue calls them ("Data types").
 _LOGICAL = {
@@ -98,6 +98,22 @@ def as_printed(column: Column, expression: sql.Composable | None = None) -> sql.
     return value
 
 
-def key_hash(names: Sequence[str]) -> sql.Composable:
-    """Give the hash of some columns of a row: the first 32 bits of a digest of their texts."""
-    return sql.SQL("strtol(left(md5({}), 8), 16)").format(joined_texts(names, "varchar"))
+def as_text(column: Column) -> sql.Composable:
+    """Give the SQL of a column's text, for a digest.
+
+    Redshift casts no boolean to text ("Type compatibility and conversion").
+    """
+    name = sql.Identifier(column.name)
+    if column.dtype is LogicalDtype.BOOLEAN:
+        return sql.SQL("CASE WHEN {0} THEN 'true' WHEN NOT {0} THEN 'false' END").format(name)
+    return sql.SQL("CAST({} AS varchar)").format(name)
+
+
+def key_hashing(table: SourceTable) -> Hashing:
+    """Give how columns of a table's row are hashed: the first 32 bits of a digest of their texts."""
+
+    def key_hash(names: Sequence[str]) -> sql.Composable:
+        texts = [as_text(column_of(table, name)) for name in names]
+        return sql.SQL("strtol(left(md5({}), 8), 16)").format(joined_texts(texts))
+
+    return key_hash

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from skfleet_common.contracts.chunks import TableName
-from skfleet_common.contracts.errors import EnvironmentFault, Refused, SkfleetError, TryAgain
+from skfleet_common.contracts.errors import EnvironmentFault, PlaceTaken, Refused, SkfleetError, TryAgain
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def _said(words: str) -> re.Pattern[str]:
 _FAULTS = (
     _Fault(
         _said(r"destination on S3 is not empty"),
-        Refused,
+        PlaceTaken,
         "{table} was not unloaded, because there are files below {to} already, and nothing is ever "
         "overwritten; submit the job again, it takes another place.",
     ),
@@ -97,7 +97,8 @@ def unload_faults(table: TableName, *, to: str, iam_role: str) -> Iterator[None]
     """Raise what UNLOAD says as ours; what it does not say of S3, roles or files is left as it is.
 
     Raises:
-        Refused: an action is missing, which the sentence names, or the place is taken.
+        PlaceTaken: there are files already.
+        Refused: an action is missing, which the sentence names.
         TryAgain: S3 did not answer.
     """
     try:

@@ -72,8 +72,8 @@ class RedshiftUnloader:
         Interrupted, the statement is cancelled; what it had written stays.
 
         Raises:
-            Refused: a right is missing, which the sentence names, there are files below ``to`` already, or a
-                value cannot be given.
+            PlaceTaken: there are files below ``to`` already.
+            Refused: a right is missing, which the sentence names, or a value cannot be given.
             TryAgain: S3 did not answer, or the connection broke.
         """
         if self.iam_role is None:

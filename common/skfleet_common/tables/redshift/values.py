@@ -39,14 +39,20 @@ def feature_array(printed: pa.Array, column: Column) -> pa.Array:
 
 
 def text_array(printed: pa.Array, column: Column) -> pa.Array:
-    """Give printed values as text that every reader takes for the same: ``true``, no padding of CHAR."""
+    """Give printed values as text that every reader takes for the same: ``true``, no padding of CHAR.
+
+    Floating-point numbers are spelled as those of an unloaded file are: ``0.1``, ``1e+23``, ``nan``, ``inf``.
+    What prints them, and with how many digits, is then of no account to ids and checksums.
+    """
     if column.dtype is LogicalDtype.BOOLEAN:
         return pc.if_else(_booleans(printed), "true", "false")
+    if column.dtype in {LogicalDtype.FLOAT32, LogicalDtype.FLOAT64}:
+        return _doubles(printed).cast(pa.string())
     return pc.utf8_rtrim(printed, " ") if is_padded(column) else printed
 
 
 def printed_text(printed: str, column: Column) -> str:
-    """Give one printed value as :func:`text_array` gives many."""
+    """Give one printed key, which is to be a literal: numbers as they are printed."""
     if column.dtype is LogicalDtype.BOOLEAN:
         return {"t": "true", "f": "false"}.get(printed, printed)
     return printed.rstrip(" ") if is_padded(column) else printed

@@ -35,12 +35,9 @@ def _rows_of(source: Selection) -> sql.Composable:
 Hashing = Callable[[Sequence[str]], sql.Composable]
 
 
-def joined_texts(names: Sequence[str], kind: str) -> sql.Composed:
-    """Give the text of some columns of a row, for a digest; ``kind`` is the dialect's type of texts."""
-    texts = [
-        sql.SQL("coalesce(CAST({} AS {}), '')").format(sql.Identifier(name), sql.SQL(kind)) for name in names
-    ]
-    return sql.SQL(" || '/' || ").join(texts)
+def joined_texts(texts: Sequence[sql.Composable]) -> sql.Composed:
+    """Give one text of several of a row, for a digest; NULL counts as none."""
+    return sql.SQL(" || '/' || ").join([sql.SQL("coalesce({}, '')").format(text) for text in texts])
 
 
 def within_range(split_column: str, split_type: str, within: IdRange, hashing: Hashing) -> sql.Composed:
