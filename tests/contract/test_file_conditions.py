@@ -176,7 +176,7 @@ def rows_of(parquet: pq.ParquetFile, where: str, groups: list[int], *, batch_row
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=tables(), condition=conditions, cut=st.integers(1, 6))
 def test_the_rows_that_postgresql_lets_through_are_read_in_any_cut(
     cursor: psycopg2.extensions.cursor, table: pa.Table, condition: str, cut: int
@@ -191,6 +191,21 @@ def test_the_rows_that_postgresql_lets_through_are_read_in_any_cut(
     # What a spec stores is read again as the same.
     types = {field.name: dtype_of(field.type) for field in parquet.schema_arrow}
     assert read_condition(str(predicate), types, label="") == predicate
+
+
+def test_a_list_of_numbers_has_the_precision_of_a_real_column_as_in_postgresql(
+    cursor: psycopg2.extensions.cursor,
+) -> None:
+    real = pa.table({"number": [0], **{name: pa.array([None], of.arrow[0]) for name, of in COLUMNS.items()}})
+    real = real.set_column(real.schema.get_field_index("r"), "r", pa.array([0.1], pa.float32()))
+    for condition, found in {
+        "r IN (-1, 0.1)": [0],
+        "r IN (0.1)": [],
+        "r = 0.1": [],
+        "r = '0.1'": [0],
+    }.items():
+        assert let_through(cursor, real, condition) == found
+        assert rows_of(stored(real, 1), condition, [0]) == found
 
 
 def test_statistics_leave_out_row_groups_and_no_others() -> None:

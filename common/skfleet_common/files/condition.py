@@ -102,7 +102,11 @@ class _Reader:
         return Several("AND", (least, self._compared(node.this, "<=", node.args["high"])))
 
     def _in(self, node: Any, _depth: int) -> Predicate:
-        each = tuple(self._compared(node.this, "=", it) for it in node.expressions)
+        given = node.expressions
+        if len(given) > 1 and self._column(_bare(node.this))[1] is LogicalDtype.FLOAT32:
+            # PostgreSQL gives several numbers a real column's precision, and one alone a double's.
+            given = [_as_text(it) for it in given]
+        each = tuple(self._compared(node.this, "=", it) for it in given)
         return each[0] if len(each) == 1 else Several("OR", each)
 
     def _comparison(self, node: Any, _depth: int) -> Predicate:
@@ -124,21 +128,15 @@ class _Reader:
     def _flag(self, node: Any, _depth: int) -> Predicate:
         name, dtype = self._column(node)
         if dtype is not LogicalDtype.BOOLEAN:
-            raise Refused(
-                f"--where has column {shown(name)!r}, which is no boolean; compare it with something."
-            )
+            raise Refused(f"--where has column {shown(name)!r}, which is no boolean; compare it.")
         return Flag(name)
 
     def _is(self, node: Any, depth: int) -> Predicate:
         of, truth = _bare(node.this), node.expression
-        if isinstance(truth, exp.Null):
-            return (
-                IsNull(self._column(of)[0])
-                if isinstance(of, exp.Column)
-                else Is(self.predicate(of, depth), None)
-            )
-        if isinstance(truth, exp.Boolean):
-            return Is(self.predicate(of, depth), bool(truth.this))
+        if isinstance(truth, exp.Null) and isinstance(of, exp.Column):
+            return IsNull(self._column(of)[0])
+        if isinstance(truth, exp.Null | exp.Boolean):
+            return Is(self.predicate(of, depth), None if isinstance(truth, exp.Null) else bool(truth.this))
         raise _foreign(node)
 
     def _like(self, node: Any, _depth: int) -> Predicate:
@@ -203,6 +201,13 @@ def _written(node: Any) -> Written:
         _refuse_more(node)
         return Written(text=node.this.this, type=node.to.sql("postgres"))
     raise _foreign(node)
+
+
+def _as_text(node: Any) -> Any:
+    """Give a number as a text, which is read as the column's type."""
+    number = _bare(node)
+    is_number = isinstance(number, exp.Neg) or (isinstance(number, exp.Literal) and not number.is_string)
+    return exp.Literal.string(_written(number).number) if is_number else node
 
 
 def _joined(node: Any, kind: Any) -> Iterator[Any]:

@@ -93,7 +93,8 @@ def _integer(text: str) -> Decimal | None:
 
 def _real(text: str) -> Decimal | None:
     value = _number(text)
-    return None if value is None else nearest_real(value)
+    real = None if value is None else nearest_real(value)
+    return real if real is not None and real.is_finite() else None
 
 
 def _date(text: str) -> date:
