@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SOURCES = ("table", "csv", "parquet")
 #: What is for tables alone, and for CSV files alone.
-_OF_TABLES = ("split_column", "where", "read")
+_OF_TABLES = ("split_column", "read")
 _OF_CSV = ("delimiter", "encoding", "null_text", "types", "whole_files")
 _OF_OUTPUT_FILES = ("output_format", "one_file")
 
@@ -32,6 +32,10 @@ def check_source_options(request: PredictRequest) -> None:
     for name in _OF_TABLES:
         if getattr(request, name) and given != ["table"]:
             raise UsageError(f"{_flag(name)} is for --table, not for {_flag(given[0])}; leave it out.")
+    if request.where is not None and given == ["csv"]:
+        raise UsageError(
+            "--where is for --table and --parquet, not for --csv; leave rows out of the files, or score all."
+        )
     for name in _OF_CSV:
         if getattr(request, name) and given != ["csv"]:
             raise UsageError(f"{_flag(name)} is for --csv, not for {_flag(given[0])}; leave it out.")

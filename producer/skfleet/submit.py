@@ -131,8 +131,17 @@ def _spec(request: PredictRequest, prepared: Prepared, *, job: str, fleet: str, 
     of_files = prepared.source.files is not None or prepared.output_files is not None
     return JobSpec(
         # An older worker would score with the first model alone, fail the job, or publish what drifted; it
-        # knows no files, or would change texts of theirs: it must not take it.
-        schema_version=4 if _keeps_texts(prepared) else 3 if of_files else 1 if is_plain else 2,
+        # knows no files, would change texts of theirs, or score rows that a condition leaves out: it must not
+        # take it.
+        schema_version=5
+        if any(chunk.is_filtered for chunk in prepared.plan.chunks)
+        else 4
+        if _keeps_texts(prepared)
+        else 3
+        if of_files
+        else 1
+        if is_plain
+        else 2,
         job=job,
         fleet=fleet,
         model=first.name,

@@ -105,6 +105,24 @@ def test_rows_without_ids_are_numbered_over_all_slices(landed: World, kind: str)
     assert set(frame["file"]) == {url}
 
 
+def test_a_condition_lets_rows_of_a_parquet_file_through_under_their_own_numbers(landed: World) -> None:
+    words = ["--parquet", f"s3://{BUCKET}/flights.parquet", "--columns", "id", "--chunk-rows", "3000"]
+    words += [
+        "--where",
+        "id > 7000 AND NOT (id BETWEEN 12500 AND 12600)",
+        "--output-table",
+        "public.some_numbered",
+    ]
+    plan = predict(landed, *words, "--dry-run", "--json").json
+    assert (plan["rows"], plan["rows_are_exact"]) == (14_000, False)
+    assert any("2 of 7 row groups (6,000 rows) are left out" in warning for warning in plan["warnings"])
+    status = scored(landed, *words)
+    assert status["rows_scored"] == ROWS - 7_000 - 101
+    frame = landed.frame("SELECT * FROM public.some_numbered ORDER BY row")
+    expected = [number for number in range(7_001, ROWS + 1) if not 12_500 <= number <= 12_600]
+    assert frame["row"].tolist() == expected == frame["id"].tolist()
+
+
 @pytest.mark.parametrize(("kind", "more"), [("csv", ["--one-file"]), ("parquet", [])])
 def test_scores_are_published_to_files(landed: World, kind: str, more: list[str]) -> None:
     prefix = f"scores-{kind}/"

@@ -147,7 +147,7 @@ class _ChunkWork:
     def _is_in_vain(self, tally: Tally) -> bool:
         """Whether the chunk is refused whatever comes; and very much more may come."""
         chunk = self.message.chunk
-        too_many_rows = chunk.rows_are_exact and tally.rows_read > chunk.rows
+        too_many_rows = tally.rows_read > chunk.rows and not chunk.is_as_planned(tally.rows_read)
         return tally.quarantine.is_named or (too_many_rows and self.source.spec.on_drift is OnDrift.FAIL)
 
     def _take(self, batch: SourceBatch, tally: Tally) -> None:
@@ -182,7 +182,7 @@ def _check(message: ChunkMessage, spec: JobSpec, tally: Tally, rejects_key: str 
         # Which rows they are, a person is told at the end of the run, when those of other chunks are known.
         sentence = too_many_in_chunk(quarantine.rows, most=quarantine.most)
         raise ChunkQuarantined(sentence, rows=quarantine.rows, rejects_key=rejects_key)
-    if tally.rows_read == planned or not message.chunk.rows_are_exact:
+    if message.chunk.is_as_planned(tally.rows_read):
         return
     if spec.on_drift is OnDrift.WARN:
         log.warning("chunk.drifted", planned=planned, rows=tally.rows_read)

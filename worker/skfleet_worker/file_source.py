@@ -38,7 +38,7 @@ class FileSource:
     @classmethod
     def of(cls, spec: JobSpec, files: FilesSource, objects: UserObjects) -> FileSource:
         """Give the source of a job that reads files."""
-        return cls(spec, files, SliceReader(objects, files))
+        return cls(spec, files, SliceReader(objects, files, spec.files_where))
 
     def check(self, manifests: Sequence[FeatureManifest]) -> None:
         """Refuse a spec whose files are not what its models want; of the files themselves, reading tells.
@@ -58,14 +58,17 @@ class FileSource:
     def read(
         self, chunk: Chunk, *, features: Sequence[str], batch_rows: int, carefully: bool
     ) -> Iterator[SourceBatch | None]:
-        """Stream the rows of a chunk's slice; one without an id is named as one that cannot be read."""
+        """Stream the rows of a chunk's slice; one without an id is named as one that cannot be read.
+
+        None stands for rows of which the job's condition let none through.
+        """
         del carefully  # a value of a file fails nothing but its row
         if not isinstance(chunk.range, ObjectSlice):
             raise JobFailed("The job's stored plan is that of a table; submit the job again.")
         batches = self.reader.read(
             chunk.range, features=features, verbatim=verbatim_names(self.spec), batch_rows=batch_rows
         )
-        return (self._with_ids(batch) for batch in batches)
+        return (self._with_ids(batch) if batch.features.num_rows else None for batch in batches)
 
     def _with_ids(self, batch: SourceBatch) -> SourceBatch:
         faults: dict[int, str] = {}

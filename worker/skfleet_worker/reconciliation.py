@@ -99,7 +99,7 @@ def _reconcile_chunk(spec: JobSpec, chunk: Chunk, commit: Commit) -> None:
     if commit.outcome is not CommitOutcome.DONE:
         raise JobFailed(f"Chunk {commit.chunk} failed: {commit.reason}")
     adds_up = commit.rows_read == commit.rows_scored + commit.rows_rejected
-    is_as_planned = commit.rows_read == chunk.rows or not chunk.rows_are_exact
+    is_as_planned = chunk.is_as_planned(commit.rows_read)
     if not adds_up or (spec.on_drift is OnDrift.FAIL and not is_as_planned):
         raise JobFailed(
             f"Chunk {commit.chunk} does not add up: {chunk.rows:,} rows planned, "
@@ -118,6 +118,6 @@ def _reconcile_chunk(spec: JobSpec, chunk: Chunk, commit: Commit) -> None:
 
 
 def _drift(chunk: Chunk, commit: Commit) -> ChunkDrift | None:
-    if commit.rows_read == chunk.rows or not chunk.rows_are_exact:
+    if chunk.is_as_planned(commit.rows_read):
         return None
     return ChunkDrift(chunk=chunk.number, rows_planned=chunk.rows, rows_read=commit.rows_read)

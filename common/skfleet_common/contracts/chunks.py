@@ -63,13 +63,23 @@ class Chunk(Shape):
 
     number: ChunkNumber
     range: Annotated[IdRange | ObjectSlice, Field(discriminator="kind")]
-    #: Rows that the planner counted in the range, or estimated: see ``rows_are_exact``.
+    #: Rows that the planner counted in the range, or estimated: see ``rows_are_exact``. Where a condition is
+    #: asked of files' rows, the most that there may be.
     rows: NonNegativeInt = Field(le=MAX_ROWS)
 
     @property
     def rows_are_exact(self) -> bool:
-        """Whether the planner counted ``rows``; of text files it only estimates them."""
+        """Whether the planner counted ``rows``; of text files, or under a condition, it estimates them."""
         return isinstance(self.range, IdRange) or self.range.rows_are_known
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether ``rows`` are the most that a condition may let through."""
+        return isinstance(self.range, ObjectSlice) and self.range.is_filtered
+
+    def is_as_planned(self, rows: int) -> bool:
+        """Whether so many rows may be read for it."""
+        return rows == self.rows or not (self.rows_are_exact or (self.is_filtered and rows > self.rows))
 
     @property
     def is_newer(self) -> bool:
@@ -88,10 +98,10 @@ class ChunkPlan(StoredShape):
     """All chunks of a job, in key order; the NULL chunk, if any, is last.
 
     Version 2 has chunks of files, or such as begin or end within a key, which readers of version 1 do not
-    know.
+    know. In version 3, rows of Parquet files may be the most that a condition lets through.
     """
 
-    WRITES: ClassVar[int] = 2
+    WRITES: ClassVar[int] = 3
 
     chunks: tuple[Chunk, ...]
 
@@ -99,8 +109,10 @@ class ChunkPlan(StoredShape):
     @classmethod
     def _is_newer(cls, given: Any) -> Any:
         chunks = given.get("chunks", ()) if isinstance(given, dict) and "schema_version" not in given else ()
-        newer = any(isinstance(chunk, Chunk) and chunk.is_newer for chunk in chunks)
-        return given | {"schema_version": cls.WRITES} if newer else given
+        own = [chunk for chunk in chunks if isinstance(chunk, Chunk)]
+        if any(chunk.is_filtered for chunk in own):
+            return given | {"schema_version": 3}
+        return given | {"schema_version": 2} if any(chunk.is_newer for chunk in own) else given
 
     @property
     def rows(self) -> int:

@@ -80,10 +80,11 @@ class JobSpec(StoredShape):
     Version 2 has several models, outputs that are given only when they are asked for, or a limit for drift: a
     worker of version 1 would score with the first model alone, refuse the job, or publish beyond the limit.
     Version 3 reads files or publishes to files; version 4 carries texts of files that may be no values of
-    their column's type, which a worker of version 3 would change. All else is still written as version 1.
+    their column's type, which a worker of version 3 would change; version 5 asks a condition of files' rows,
+    all of which a worker of version 4 would score. All else is still written as version 1.
     """
 
-    WRITES: ClassVar[int] = 4
+    WRITES: ClassVar[int] = 5
 
     job: JobId
     fleet: Name
@@ -97,7 +98,8 @@ class JobSpec(StoredShape):
     split_column: str
     #: The type of the split column as the warehouse spells it; key literals are cast to it.
     split_type: str
-    #: A boolean expression re-rendered from its syntax tree, in the warehouse's dialect.
+    #: A boolean expression re-rendered from its syntax tree, in the warehouse's dialect; of files, in that of
+    #: :mod:`skfleet_common.files.condition`.
     where: str | None = None
     output_table: TableName
     if_exists: IfExists = IfExists.FAIL
@@ -121,8 +123,15 @@ class JobSpec(StoredShape):
 
     @property
     def rows_are_exact(self) -> bool:
-        """Whether the planner counted ``rows``; of text files it only estimates them."""
-        return self.files is None or self.files.format is not FileFormat.CSV
+        """Whether the planner counted ``rows``; of text files, or under a condition, it estimates them."""
+        if self.files is None:
+            return True
+        return self.files.format is not FileFormat.CSV and self.files_where is None
+
+    @property
+    def files_where(self) -> str | None:
+        """The condition that files' rows are asked; of an unloaded table, UNLOAD has asked it."""
+        return None if self.files is None or self.is_unloaded else self.where
 
     @property
     def is_unloaded(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
@@ -28,6 +29,9 @@ class RowGroups(Shape):
     stop: NonNegativeInt
     #: Rows of the file before them.
     rows_before: NonNegativeInt = 0
+    #: Whether a condition is asked of their rows: row groups that hold none that it lets through may be left
+    #: out before and behind them.
+    is_filtered: bool = Field(default=False, exclude_if=operator.not_)
 
 
 class ObjectPart(Shape):
@@ -65,5 +69,10 @@ class ObjectSlice(Shape):
 
     @property
     def rows_are_known(self) -> bool:
-        """Whether files themselves say how many rows they hold; text files do not."""
-        return all(isinstance(part.span, RowGroups) for part in self.parts)
+        """Whether files themselves say how many rows are read; text files do not."""
+        return all(isinstance(part.span, RowGroups) and not part.span.is_filtered for part in self.parts)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a condition is asked of its rows, so that their number is the most that are read."""
+        return any(isinstance(part.span, RowGroups) and part.span.is_filtered for part in self.parts)

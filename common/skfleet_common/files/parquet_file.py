@@ -45,7 +45,7 @@ def open_parquet(objects: UserObjects, found: UserObject, *, columns: int = 1) -
 
 
 def row_batches(
-    parquet: pq.ParquetFile, groups: range, names: Sequence[str], *, batch_rows: int
+    parquet: pq.ParquetFile, groups: Sequence[int], names: Sequence[str], *, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Stream the named columns of some row groups."""
     yield from parquet.iter_batches(

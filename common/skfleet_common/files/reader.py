@@ -12,6 +12,7 @@ from skfleet_common.aws.user_objects import UserObject, UserObjects
 from skfleet_common.contracts.errors import SourceChanged
 from skfleet_common.contracts.file_sources import CsvDialect, FilesSource
 from skfleet_common.contracts.slices import ByteRange, ObjectPart, ObjectSlice, RowGroups
+from skfleet_common.files.asked_file import AskedFile
 from skfleet_common.files.columns_read import CsvColumns, ParquetColumns, ReadColumns
 from skfleet_common.files.csv_rows import CsvPart
 from skfleet_common.files.head import HEAD_BYTES, read_head
@@ -30,6 +31,8 @@ class SliceReader:
 
     objects: UserObjects
     source: FilesSource
+    #: Of Parquet files, which rows are wanted: see :mod:`~skfleet_common.files.condition`.
+    where: str | None = None
     _headers: dict[tuple[str, str], Header] = field(default_factory=dict)
 
     def read(
@@ -41,6 +44,8 @@ class SliceReader:
         batch_rows: int = 50_000,
     ) -> Iterator[SourceBatch]:
         """Stream rows in batches of at most ``batch_rows``; values that are none of their type are named.
+
+        A batch of whose rows ``where`` lets none through is there, and empty: it is progress.
 
         Raises:
             SourceChanged: a file is another one than was planned, or gone.
@@ -96,8 +101,13 @@ class SliceReader:
             missing = next((name for name in names if name not in parquet.schema_arrow.names), None)
             if missing is not None:
                 raise SourceChanged(f"{part.uri} has no column {missing}; submit the job again.")
-            for batch in row_batches(parquet, range(span.first, span.stop), names, batch_rows=batch_rows):
-                yield columns.batch(batch, np.arange(next_row, next_row + batch.num_rows))
+            groups = range(span.first, span.stop)
+            asked = AskedFile.of(parquet, self.where, label=part.uri)
+            for batch in row_batches(parquet, groups, asked.names(names), batch_rows=batch_rows):
+                # A row's number is that in its file, whichever rows are let through.
+                numbers = np.arange(next_row, next_row + batch.num_rows)
+                kept = asked.let_through(batch)
+                yield columns.batch(batch.filter(kept), numbers[np.asarray(kept)])
                 next_row += batch.num_rows
 
     def _text(self, found: UserObject, part: ObjectPart, dialect: CsvDialect) -> TextStream:
@@ -126,7 +136,7 @@ def _cut(batch: SourceBatch, batch_rows: int) -> Iterator[SourceBatch]:
     """Cut into batches of nearly equal size, none larger than ``batch_rows``."""
     rows = batch.features.num_rows
     pieces = -(-rows // batch_rows)
-    if pieces == 1:
+    if pieces <= 1:
         yield batch
         return
     for piece in range(pieces):

@@ -37,7 +37,14 @@ def open_files(
     more = f" and {len(request.files) - 1} more" if len(request.files) > 1 else ""
     name = TableName(schema_name="", name=f"{request.files[0]}{more}")
     if request.parquet:
-        return ParquetSource.open(objects, found, name=name, manifests=manifests, id_names=request.id_columns)
+        return ParquetSource.open(
+            objects,
+            found,
+            name=name,
+            manifests=manifests,
+            id_names=request.id_columns,
+            where=request.where,
+        )
     asked = CsvAsked(
         delimiter=None if request.delimiter is None else check_delimiter(request.delimiter),
         encoding="" if request.encoding is None else check_encoding(request.encoding),

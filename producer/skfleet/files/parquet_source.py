@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +23,18 @@ from skfleet_common.contracts.errors import Refused, shown
 from skfleet_common.contracts.file_sources import FileFormat, FilesSource
 from skfleet_common.contracts.jobs import OutputColumn
 from skfleet_common.files.arrow_types import column_of_field
+from skfleet_common.files.asked_file import AskedFile
 from skfleet_common.files.columns_read import ParquetColumns, ReadColumns
+from skfleet_common.files.condition import check_condition
+from skfleet_common.files.group_statistics import groups_without_rows
 from skfleet_common.files.parquet_file import open_parquet, row_batches
 from skfleet_common.model.manifest import FeatureManifest
+from skfleet_common.model.refusals import counted
 
 #: Rows of the first file that are looked at.
 _SAMPLE_ROWS = 10_000
+#: So often, so many rows are asked a condition until it lets one through.
+_SAMPLE_BATCHES = 20
 
 #: Numbers that a model which wants the other type takes, as it would from a text; of what is no integer, the
 #: row is set aside.
@@ -47,11 +54,14 @@ class ParquetLook:
     columns: tuple[Column, ...]
     #: Rows of each row group.
     groups: tuple[int, ...]
+    #: What the rows are asked, and the row groups that hold none of which it is true.
+    where: str | None = None
+    left_out: frozenset[int] = frozenset()
 
     @property
     def file(self) -> GroupedFile:
         """The file by its row groups."""
-        return GroupedFile(self.found, self.groups)
+        return GroupedFile(self.found, self.groups, self.where is not None, self.left_out)
 
 
 @dataclass(frozen=True)
@@ -71,19 +81,20 @@ class ParquetSource:
         name: TableName,
         manifests: Sequence[FeatureManifest],
         id_names: Sequence[str],
+        where: str | None = None,
     ) -> ParquetSource:
         """Read the footers of the files.
 
         Raises:
-            Refused: one is no Parquet file, or has other columns than the first.
+            Refused: one is no Parquet file, or has other columns than the first, or than ``where`` asks for.
         """
         with ThreadPoolExecutor(THREADS) as pool:
-            looks = list(pool.map(partial(_look, objects), files))
+            looks = list(pool.map(partial(_look, objects, where), files))
         for other in looks[1:]:
             _refuse_other_columns(other, looks[0])
         wanted = wanted_types(manifests)
         found = [_as_wanted(column, wanted) for column in looks[0].columns]
-        rows = sum(sum(look.groups) for look in looks)
+        rows = sum(look.file.rows - look.file.rows_left_out for look in looks)
         columns = FileColumns.of(found, name=name, rows=rows, id_names=id_names)
         return cls(objects, columns, tuple(looks))
 
@@ -107,14 +118,7 @@ class ParquetSource:
         stored = {column.name: column for column in self.columns.stored()}
         names = [name for name in wanted_types(manifests) if name in stored]
         wanted = ReadColumns(features=tuple(stored[name] for name in names), verbatim=(), names=())
-        batches: list[pa.RecordBatch] = []
-        look = next((look for look in self.looks if sum(look.groups)), None)
-        if look is not None and names:
-            read = ParquetColumns(wanted, look.file.part(0, len(look.groups)))
-            groups = range(len(look.groups))
-            with open_parquet(self.objects, look.found, columns=len(names)) as parquet:
-                first = next(row_batches(parquet, groups, wanted.stored_names, batch_rows=_SAMPLE_ROWS))
-                batches.append(read.batch(first, np.arange(first.num_rows)).features)
+        batches = [self._first_rows(wanted)] if names and self.table.estimated_rows else []
         rows = pa.Table.from_batches(batches) if batches else pa.table({name: pa.array([]) for name in names})
         return FeatureSample(rows, {}).check(
             manifests,
@@ -123,10 +127,38 @@ class ParquetSource:
             is_all=rows.num_rows == self.table.estimated_rows,
         )
 
+    def _first_rows(self, wanted: ReadColumns) -> pa.RecordBatch:
+        """Give the first rows that the condition lets through, or none after a while."""
+        look = next(look for look in self.looks if sum(look.groups[group] for group in look.file.kept))
+        read = ParquetColumns(wanted, look.file.part(0, len(look.groups)))
+        with open_parquet(self.objects, look.found, columns=len(wanted.features)) as parquet:
+            asked = AskedFile.of(parquet, look.where, label=str(look.found))
+            names = asked.names(wanted.stored_names)
+            for batch in islice(
+                row_batches(parquet, look.file.kept, names, batch_rows=_SAMPLE_ROWS), _SAMPLE_BATCHES
+            ):
+                first = batch.filter(asked.let_through(batch))
+                if first.num_rows:
+                    break
+            return read.batch(first, np.arange(first.num_rows)).features
+
     @property
     def notes(self) -> list[str]:
-        """Nothing: row groups are as large as whoever wrote them made them."""
-        return []
+        """Say what is not read at all; row groups are as large as whoever wrote them made them."""
+        if self.where is None:
+            return []
+        files = [look.file for look in self.looks]
+        groups, out = sum(len(it.groups) for it in files), sum(len(it.left_out) for it in files)
+        rows = sum(it.rows_left_out for it in files)
+        return [
+            f"{out:,} of {groups:,} row groups ({counted(rows)}) are left out: by their statistics, --where "
+            "lets none of their rows through. The rows of the others are the most that it may let through."
+        ]
+
+    @property
+    def where(self) -> str | None:
+        """What the rows are asked, as a job's spec stores it."""
+        return self.looks[0].where
 
     def plan(self, chunk_rows: Callable[[int], int]) -> ChunkPlan:
         """Gather row groups: none is divided, and the rows of each are known."""
@@ -138,6 +170,7 @@ class ParquetSource:
         self.columns.check_carried(columns)
         return ReadFrom(
             table=self.table.name,
+            where=self.where,
             files=FilesSource(
                 format=FileFormat.PARQUET,
                 columns=self.columns.stored(),
@@ -149,7 +182,7 @@ class ParquetSource:
         )
 
 
-def _look(objects: UserObjects, found: UserObject) -> ParquetLook:
+def _look(objects: UserObjects, where: str | None, found: UserObject) -> ParquetLook:
     with open_parquet(objects, found) as parquet:
         schema, metadata = parquet.schema_arrow, parquet.metadata
         for position, name in enumerate(schema.names, start=1):
@@ -159,7 +192,12 @@ def _look(objects: UserObjects, found: UserObject) -> ParquetLook:
                 times = schema.names.count(name)
                 raise Refused(f"{found} has {times} columns called {shown(name)!r}; rename all but one.")
         groups = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-    return ParquetLook(found, tuple(column_of_field(field) for field in schema), groups)
+        columns = tuple(column_of_field(field) for field in schema)
+        if where is None:
+            return ParquetLook(found, columns, groups)
+        types = {column.name: column.dtype for column in columns}
+        predicate = check_condition(where, types, label=str(found))
+        return ParquetLook(found, columns, groups, str(predicate), groups_without_rows(parquet, predicate))
 
 
 def _as_wanted(column: Column, wanted: Mapping[str, LogicalDtype]) -> Column:

@@ -55,7 +55,8 @@ def slice_bytes(plan: ChunkPlan) -> tuple[int, ...]:
     return tuple(
         sum(part.span.stop - part.span.first for part in chunk.range.parts)
         for chunk in plan.chunks
-        if isinstance(chunk.range, ObjectSlice) and not chunk.rows_are_exact
+        if isinstance(chunk.range, ObjectSlice)
+        and all(isinstance(part.span, ByteRange) for part in chunk.range.parts)
     )
 
 
