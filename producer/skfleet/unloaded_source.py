@@ -167,8 +167,10 @@ class UnloadedSource:
 
 
 def _meaning(chunk_rows: int, sizes: UnloadSizes) -> str:
-    return (
-        f"With unload, a chunk is whole row groups of about {sizes.group_rows:,} rows "
-        f"({sizes.group_megabytes} MB), gathered up to {chunk_rows:,} rows; files have "
-        f"up to {sizes.file_megabytes} MB."
+    group = f"of about {sizes.group_rows:,} rows ({sizes.group_megabytes} MB)"
+    chunk = (
+        f"one row group {group}, more than the {chunk_rows:,} asked for: whole row groups are the least"
+        if sizes.group_rows > chunk_rows
+        else f"whole row groups {group}, gathered up to {chunk_rows:,} rows"
     )
+    return f"With unload, a chunk is {chunk}; files have up to {sizes.file_megabytes} MB."

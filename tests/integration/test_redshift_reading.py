@@ -131,7 +131,7 @@ def test_a_dry_run_unloads_nothing_and_says_what_it_would_do(reading: Reading) -
     prepared = reading.skfleet.plan(request)
     assert prepared.plan.rows == ROWS
     assert any("Nothing is unloaded in a dry run" in warning for warning in prepared.warnings)
-    assert any("whole row groups" in warning for warning in prepared.warnings)
+    assert any("more than the 1,000 asked for" in warning for warning in prepared.warnings)
     assert reading.all_unloaded() == []
     assert not any(it.startswith("UNLOAD") for it in reading.redshift.server.statements)
 
