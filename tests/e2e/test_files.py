@@ -118,6 +118,10 @@ def test_a_condition_lets_rows_of_a_parquet_file_through_under_their_own_numbers
     assert any("2 of 7 row groups (6,000 rows) are left out" in warning for warning in plan["warnings"])
     status = scored(landed, *words)
     assert status["rows_scored"] == ROWS - 7_000 - 101
+    # Workers and commands of earlier versions would take all rows, or miss those that are left out.
+    store, names = landed.fleet.cloud.store, landed.fleet.cloud.names
+    assert json.loads(store.get(names.spec(status["job"])))["schema_version"] == 5
+    assert json.loads(store.get(names.plan(status["job"])))["schema_version"] == 3
     frame = landed.frame("SELECT * FROM public.some_numbered ORDER BY row")
     expected = [number for number in range(7_001, ROWS + 1) if not 12_500 <= number <= 12_600]
     assert frame["row"].tolist() == expected == frame["id"].tolist()

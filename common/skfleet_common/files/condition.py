@@ -91,9 +91,6 @@ class _Reader:
         parts = tuple(self.predicate(part, depth) for part in _joined(node, type(node)))
         return Several("AND" if isinstance(node, exp.And) else "OR", parts)
 
-    def _not(self, node: Any, depth: int) -> Predicate:
-        return Not(self.predicate(node.this, depth))
-
     def _constant(self, node: Any, _depth: int) -> Predicate:
         return Constant(bool(node.this) if isinstance(node, exp.Boolean) else None)
 
@@ -154,14 +151,11 @@ class _Reader:
         return Like(name, text, _written(pattern).sql)
 
     def _column(self, node: Any) -> tuple[str, LogicalDtype]:
-        if not isinstance(node, exp.Column):
+        if not isinstance(node, exp.Column) or not isinstance(node.this, exp.Identifier):
             raise _foreign(node)
         _refuse_more(node)
-        asked = node.this
-        if not isinstance(asked, exp.Identifier):
-            raise _foreign(node)
-        name = asked.this
-        if name not in self._columns and not asked.quoted and name.lower() in self._columns:
+        name = node.this.this
+        if name not in self._columns and not node.this.quoted and name.lower() in self._columns:
             name = name.lower()
         if name not in self._columns:
             known = nearest(name, list(self._columns))
@@ -175,7 +169,7 @@ class _Reader:
 _KINDS: dict[type, Callable[[_Reader, Any, int], Predicate]] = {
     exp.And: _Reader._several,
     exp.Or: _Reader._several,
-    exp.Not: _Reader._not,
+    exp.Not: lambda reader, node, depth: Not(reader.predicate(node.this, depth)),
     exp.Boolean: _Reader._constant,
     exp.Null: _Reader._constant,
     exp.Column: _Reader._flag,
