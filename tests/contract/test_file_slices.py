@@ -479,7 +479,7 @@ def test_an_id_that_is_null_or_nan_makes_its_row_unreadable(objects: UserObjects
         chunks=1,
         files=files,
     )
-    (batch,) = FileSource(spec, files, objects).read(chunk, features=(), batch_rows=10, carefully=False)
+    (batch,) = FileSource.of(spec, files, objects).read(chunk, features=(), batch_rows=10, carefully=False)
     assert batch is not None
     assert batch.unreadable == {1: "its id id is missing", 2: "its id id is NaN"}
 
