@@ -22,9 +22,9 @@ class Slice:
 SLICE = pytest.StashKey[Slice]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chaos() -> Iterator[Place]:
-    """A place on which a job without any fault has gone well."""
+    """A place on which a job without any fault has gone well; idle ones would slow other tests down."""
     with warm_place() as place:
         yield place
 

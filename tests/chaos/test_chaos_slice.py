@@ -10,8 +10,8 @@ from tests.chaos.conftest import Slice
 from tests.chaos.place import Place
 from tests.chaos.suite import play_all, taking_turns
 
-#: No run is begun after this; with the place to be made and the last run to end, three minutes in all.
-SECONDS = 150.0
+#: No run is begun after this; with the place to be made and the last run to end, two minutes in all.
+SECONDS = 100.0
 
 
 @pytest.mark.timeout(400)

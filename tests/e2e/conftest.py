@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.aws_emulator import aws_endpoint
-from tests.e2e.redshift_world import redshift_world
-from tests.e2e.world import World, clean_environment
-from tests.redshift.place import redshift_and_certificate
-from tests.redshift.server import RedshiftServer
 
 from skfleet.api import connect
 from skfleet.flights import load_flights
 from skfleet.local.stack import Stack
 from skfleet.progress import Silent
 from skfleet_common.settings import Settings
+from tests.contract.aws_emulator import aws_endpoint
+from tests.e2e.redshift_world import redshift_world
+from tests.e2e.world import World, clean_environment
+from tests.redshift.place import redshift_and_certificate
+from tests.redshift.server import RedshiftServer
 
 __all__ = ["aws_endpoint", "redshift_and_certificate"]
 
@@ -29,17 +29,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     slow = [] if marker.args == ("always",) else [pytest.mark.slow]
     worlds = ["postgresql", pytest.param("redshift", marks=slow)]
-    metafunc.parametrize("world", worlds, indirect=True, scope="session")
+    metafunc.parametrize("world", worlds, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(request: pytest.FixtureRequest) -> World:
     """Give the stack with PostgreSQL, or the fleet on Redshift where a test runs on both."""
     found: World = request.getfixturevalue(f"world_of_{getattr(request, 'param', 'postgresql')}")
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world_of_postgresql() -> Iterator[World]:
     """A stack with two workers and the flights table; stopped and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="skfleet-e2e-") as folder:
@@ -56,7 +56,7 @@ def world_of_postgresql() -> Iterator[World]:
             stack.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world_of_redshift(
     redshift_and_certificate: tuple[RedshiftServer, object],
     aws_endpoint: str,

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.contract.aws_emulator import new_settings
-from tests.contract.private_postgres import OWNER, PASSWORD
-from tests.e2e.world import World, clean_environment
-from tests.redshift.server import ROLE, RedshiftServer
-
 from skfleet.api import Fleet
 from skfleet.flights import load_flights
 from skfleet.progress import Silent
 from skfleet_common.aws.session import create_fleet
+from tests.contract.aws_emulator import new_settings
+from tests.contract.private_postgres import OWNER, PASSWORD
+from tests.e2e.world import World, clean_environment
+from tests.redshift.server import ROLE, RedshiftServer
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from tests.e2e.world import Answer, World
 
 pytestmark = pytest.mark.on_redshift("slow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.on_redshift("slow")
@@ -12,8 +13,9 @@ pytestmark = pytest.mark.on_redshift("slow")
 
 @pytest.fixture(scope="module")
 def small(world: World) -> None:
-    """A model on a small table, ``public.small`` with 60 rows and ``public.nothing`` with none."""
+    """A model, and tables: ``public.small`` with 60 rows, ``public.part`` with 40,000, ``public.nothing``."""
     world.sql("CREATE TABLE public.small AS SELECT * FROM public.flights WHERE id <= 60")
+    world.sql("CREATE TABLE public.part AS SELECT * FROM public.flights WHERE id <= 40000")
     world.sql("CREATE TABLE public.nothing AS SELECT * FROM public.flights WHERE false")
     trained = world.cli(
         *["train", "--table", "public.flights", "--target", "arr_late", "--id-column", "id"],
@@ -32,7 +34,7 @@ def workers(request: pytest.FixtureRequest, world: World) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("table", "chunk_rows"),
-    [("small", 1), ("flights", 1_000), ("flights", 10_000_000), ("nothing", 1_000)],
+    [("small", 1), ("part", 1_000), ("part", 10_000_000), ("nothing", 1_000)],
     ids=["one row a chunk", "1000 rows a chunk", "one chunk", "no rows"],
 )
 @pytest.mark.usefixtures("small")

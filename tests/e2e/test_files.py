@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from tests.e2e.world import Answer, World
 
 from skfleet.job import Job
 from skfleet_common.contracts.errors import JobFailed, Refused
+from tests.e2e.world import Answer, World
 
 BUCKET = "landing"
 MODEL = "of-files"

@@ -14,6 +14,7 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.e2e.world import World
 
 REFUSED, USAGE, ENVIRONMENT = 3, 2, 4

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.on_redshift("slow")

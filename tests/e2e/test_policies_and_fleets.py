@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.conftest import eventually
 from tests.e2e.world import Answer, World, clean_environment
 
@@ -23,7 +24,7 @@ def train(world: World, name: str, *more: str) -> Answer:
     )
 
 
-@pytest.mark.parametrize("flag", ["--null-policy", "--unseen-policy"])
+@pytest.mark.parametrize("flag", ["--null-policy", pytest.param("--unseen-policy", marks=pytest.mark.slow)])
 def test_a_bare_policy_is_that_of_every_column(world: World, flag: str) -> None:
     name = f"bare{flag.removesuffix('-policy').lstrip('-')}"
     trained = train(world, name, flag, "error")

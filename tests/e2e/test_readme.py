@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from tests.e2e.world import Answer, clean_environment, run_skfleet
 
 README = Path(__file__).parents[2] / "README.md"

@@ -7,6 +7,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
 from tests.e2e.world import Answer, World
 
 NUMBERS = ["distance", "hour"]

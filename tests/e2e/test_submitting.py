@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from tests.conftest import eventually
-from tests.e2e.world import SKFLEET, Answer, World, clean_environment
 
 from skfleet.local.stack import Stack
 from skfleet_common.contracts.jobs import JobRecord
 from skfleet_common.contracts.states import JobState
+from tests.conftest import eventually
+from tests.e2e.world import SKFLEET, Answer, World, clean_environment
 
 TIMED_OUT, INTERRUPTED, REFUSED, USAGE = 124, 130, 3, 2
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+
 from tests.e2e.world import Answer, World
 
 REFUSED, USAGE = 3, 2

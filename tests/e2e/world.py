@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 import psycopg2
-from tests.e2e.command import run_forked
 
 from skfleet.api import Fleet
 from skfleet.local.stack import Stack
+from tests.e2e.command import run_forked
 
 SKFLEET = [sys.executable, "-m", "skfleet"]
 

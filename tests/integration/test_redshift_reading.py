@@ -319,6 +319,7 @@ def test_so_many_scorers_read_redshift_at_once_and_the_others_wait_without_losin
     assert {commit.attempts for commit in reading.fleet.cloud.tracker.commits(job, range(8))} == {1}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_its_seat_gives_it_back_by_its_silence(reading: Reading) -> None:
     reading.redshift.server.slow("^FETCH", 8, times=1)
     first = reading.start_worker(redshift_readers=1)

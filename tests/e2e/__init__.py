@@ -1,0 +1,1 @@
+"""End-to-end tests: a package, so that its stacks end when its last test has."""
