@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from skfleet.files.cuts import WhyNot, find_cut, judge
@@ -241,6 +241,7 @@ def test_a_text_that_is_no_value_is_a_fault_and_never_a_silent_null(
     st.booleans(),
     st.booleans(),
 )
+@example(texts=['",\\'], is_cut=True, has_end=False)
 def test_text_behind_a_quoted_field_is_refused_and_never_changed(
     texts: list[str], is_cut: bool, has_end: bool
 ) -> None:
@@ -256,7 +257,8 @@ def test_text_behind_a_quoted_field_is_refused_and_never_changed(
     try:
         found = [row for block in asked.rows(["a", "b"]) for row in pairs(block)]
     except Refused as refused:
-        assert expected is None
+        # A quote in the middle of a field that is not quoted is for files that are read whole.
+        assert expected is None or (is_cut and any('"' in field for row in expected for field in row))
         assert ("--whole-files" if is_cut else "quotes inside a field twice") in str(refused)  # noqa: PT017
     else:
         assert expected is None or sorted(found) == sorted(row for row in expected if len(row) == 2)
